@@ -1,0 +1,1 @@
+"""Watches news feeds on a subject: polls, deduplicates, tags with evidence, stores and republishes."""

@@ -1,0 +1,664 @@
+"""Every domain type, in three groups by lifetime: desired, observed, in flight.
+
+*Desired* is what the operator wrote in feeds.yaml. *Observed* is what polls learned and the store
+keeps. *In flight* exists between two rooms of one poll and is never stored.
+
+All datetimes are aware and in UTC; durations are `timedelta`; sequences are tuples. `None` always
+means "not known" or "not given", never zero.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from aggregator.errors import Problem
+
+# ------------------------------------------------------------------------------------ desired
+
+
+Path = tuple[str | int, ...]
+"""Where a value stands in a YAML document: keys and list positions from the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML document as plain data, with the line of everything in it.
+
+    Attributes:
+        file: the file's name, for messages.
+        data: mappings, lists, strings, numbers, booleans and None.
+        lines: line number (from 1) of each key or list item, by its path; `()` is the root.
+    """
+
+    file: str
+    data: Any
+    lines: Mapping[Path, int] = field(default_factory=dict)
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """A problem at `path`, with the line of the nearest place that is known."""
+        known = path
+        while known and known not in self.lines:
+            known = known[:-1]
+        key = ""
+        for part in path:
+            key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+        return Problem(self.file, self.lines.get(known), key, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The wish to follow one feed.
+
+    Attributes:
+        url: the feed's address, or that of a site whose feed is to be discovered.
+        name: what to call it; None: the feed's own title.
+        language: ISO 639-1 code, a prior for language detection.
+        tags: the operator's own labels.
+        every: fixed poll interval; None: the interval adapts.
+        enabled: False keeps what is stored and polls no more.
+    """
+
+    url: str
+    name: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    every: timedelta | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFeed:
+    """A feed that we publish.
+
+    Attributes:
+        name: served as `/feeds/<name>.atom` and so on; lower-case letters, digits, `-`.
+        title: None: made from the topic's title or the name.
+        topic: slug of the topic whose entries it carries; None: all entries.
+        aspect: only entries with this aspect of the topic; None: all of them.
+        limit: at most this many entries, newest first.
+    """
+
+    name: str
+    title: str | None = None
+    topic: str | None = None
+    aspect: str | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSettings:
+    """How we behave on the network.
+
+    Attributes:
+        allow_addresses: networks that may be connected to although they are private.
+        user_agent: None: `aggregator/<version> (+<project URL>)`.
+        concurrency: requests in flight at once, over all hosts.
+        per_host: requests in flight at once to one host.
+        timeout: limit on one request, from connecting to the last byte.
+        max_bytes: limit on a body after decompression, in bytes.
+    """
+
+    allow_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    user_agent: str | None = None
+    concurrency: int = 64
+    per_host: int = 2
+    timeout: timedelta = timedelta(seconds=30)
+    max_bytes: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration, valid and complete.
+
+    Attributes:
+        feeds: subscriptions, in file order, each URL once.
+        topics: the topic packs, as documents (compiled by `topics`).
+        output: the feeds we publish.
+        fetch: network behaviour.
+        retention: entries older than this, and no longer shown by their feed, are removed; None: kept.
+        database: path of the SQLite file, absolute.
+        public_url: the address under which readers reach us, without a trailing slash.
+    """
+
+    feeds: tuple[Subscription, ...] = ()
+    topics: tuple[Document, ...] = ()
+    output: tuple[OutputFeed, ...] = ()
+    fetch: FetchSettings = FetchSettings()
+    retention: timedelta | None = timedelta(days=365)
+    database: str = "db/aggregator.db"
+    public_url: str | None = None
+
+
+# ----------------------------------------------------------------------------------- observed
+
+
+class FeedStatus(StrEnum):
+    """How a feed is doing."""
+
+    ACTIVE = "active"
+    FAILING = "failing"
+    GONE = "gone"
+    PAUSED = "paused"
+
+
+class Identity(StrEnum):
+    """What tells a feed's entries apart."""
+
+    GUID = "guid"
+    LINK = "link"  # for feeds whose guids change at every poll or repeat
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a conditional GET sends back, byte for byte (RFC 9110 §13.1).
+
+    Attributes:
+        etag: the `ETag` header's value, quotes and `W/` included.
+        last_modified: the `Last-Modified` header's value.
+        url: the final URL they were given for; they are sent to no other.
+    """
+
+    etag: str | None = None
+    last_modified: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """All that polls have learned about one feed; each poll turns one state into the next.
+
+    Attributes:
+        url: the document's address now: the subscription's, or one that was discovered or moved to.
+        title, site_url, language, description, icon_url: as the feed says.
+        status: see `FeedStatus`.
+        http_status: of the last poll that got an answer.
+        last_error: why the last poll failed, for a person; None after a success.
+        failures: weight of failures in a row (see `cadence`); 0 after a success.
+        failing_since: when the current row of failures began.
+        validators: for the next conditional GET.
+        body_hash: of the last body that was parsed.
+        identity: what tells this feed's entries apart.
+        last_polled_at, last_success_at: when it was last asked, and last answered well.
+        last_changed_at: the last poll whose document was parsed; an entry stands in the newest
+            document exactly when its `last_seen_at` equals this.
+        next_poll_at: when it is due.
+        interval: what `next_poll_at` was made from, before jitter.
+        per_day: entries a day, learned; None before the first document.
+        length: entries in the newest document.
+        fresh_until: until when the server says its answer is fresh.
+        hint: the publisher's own interval (`ttl`, `sy:*`).
+        skip_hours: hours (0-23, UTC) in which the publisher asks not to be polled.
+        skip_days: days (Monday is 0) on which the publisher asks not to be polled.
+        moved_to: target of a permanent redirect that awaits confirmation.
+        moved_since: when that redirect was first seen.
+        moved_times: how often it has been seen in a row.
+    """
+
+    url: str
+    title: str | None = None
+    site_url: str | None = None
+    language: str | None = None
+    description: str | None = None
+    icon_url: str | None = None
+    status: FeedStatus = FeedStatus.ACTIVE
+    http_status: int | None = None
+    last_error: str | None = None
+    failures: float = 0.0
+    failing_since: datetime | None = None
+    validators: Validators = Validators()
+    body_hash: bytes | None = None
+    identity: Identity = Identity.GUID
+    last_polled_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_changed_at: datetime | None = None
+    next_poll_at: datetime | None = None
+    interval: timedelta | None = None
+    per_day: float | None = None
+    length: int | None = None
+    fresh_until: datetime | None = None
+    hint: timedelta | None = None
+    skip_hours: tuple[int, ...] = ()
+    skip_days: tuple[int, ...] = ()
+    moved_to: str | None = None
+    moved_since: datetime | None = None
+    moved_times: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A label the publisher gave an entry."""
+
+    term: str
+    scheme: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that belongs to an entry; `length` in bytes."""
+
+    url: str
+    type: str | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The feed an entry says it came from (`atom:source`, RSS `source`)."""
+
+    title: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """An entry is about a topic, or about one aspect of it.
+
+    Attributes:
+        topic: the topic's slug.
+        aspect: None: the tag of the topic itself.
+        score: how strongly the rules speak for it; at or above the topic's threshold.
+    """
+
+    topic: str
+    aspect: str | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One piece of evidence: a term of a topic found in an entry.
+
+    Attributes:
+        topic: the topic's slug.
+        rule: the rule that used it.
+        term: the term as the rule's author wrote it.
+        field: `title`, `summary`, `text` or `categories`.
+        start, end: half-open range in that field's plain text, in code points.
+    """
+
+    topic: str
+    rule: str
+    term: str
+    field: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """The outlet an entry says it took its text from."""
+
+    name: str
+    url: str | None = None
+
+
+# ---------------------------------------------------------------------------------- in flight
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A feed that is due and now ours to poll until the lease ends.
+
+    Attributes:
+        feed_id: the feed.
+        fence: number of this claim; a record with an older one is refused.
+        subscription: what the operator wishes.
+        state: what is known.
+    """
+
+    feed_id: int
+    fence: int
+    subscription: Subscription
+    state: FeedState
+
+
+class FailureKind(Enum):
+    """Why a poll failed. The value is the word shown to users and in metrics."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    NETWORK = "network"  # reset, broken framing, cut off
+    ADDRESS = "address"  # private address refused, or a scheme other than http(s)
+    REDIRECT = "redirect"  # loop, too many, or to where we may not go
+    TOO_LARGE = "too-large"
+    ENCODING = "encoding"  # compression that cannot be undone
+    RATE_LIMITED = "rate-limited"  # 429
+    GONE = "gone"  # 410
+    CLIENT = "http-4xx"
+    SERVER = "http-5xx"
+    CHALLENGE = "challenge"  # a bot wall instead of the feed
+    NOT_A_FEED = "not-a-feed"  # HTML without a feed behind it, an empty body, not to be parsed
+    INTERNAL = "internal"  # a fault of ours
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailure:
+    """A poll that got no document.
+
+    Attributes:
+        kind: the class of failure.
+        message: one sentence for a person: what happened, and where it helps, what to do.
+        http_status: None where there was no answer.
+        retry_after: the server's wish (RFC 9110 §10.2.3).
+        url: the address that failed, after redirects.
+        seconds: how long it took.
+    """
+
+    kind: FailureKind
+    message: str
+    http_status: int | None = None
+    retry_after: timedelta | None = None
+    url: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """304: what we have is still what there is.
+
+    Attributes:
+        validators: the ones to keep; a 304 may bring new ones (RFC 9110 §15.4.5).
+        fresh_for: how long the answer stays fresh (RFC 9111 §4.2), less its age.
+        moved_to: see `Fetched`.
+    """
+
+    validators: Validators
+    fresh_for: timedelta | None = None
+    moved_to: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document.
+
+    Attributes:
+        http_status: 200, or 226 for a delta.
+        url: the final URL, base of everything relative in the body.
+        body: whole and decompressed.
+        content_type: the header's value, lower-cased; no proof of anything.
+        validators: to be kept once the body has been parsed and stored.
+        fresh_for: how long the answer stays fresh (RFC 9111 §4.2), less its age.
+        moved_to: the URL that a chain of only permanent redirects (301, 308) ended at.
+        links: the `Link` header's targets by relation, absolute (`alternate`, `hub`, `self`).
+        delta: the body holds only what is new (RFC 3229, `IM: feed`).
+    """
+
+    http_status: int
+    url: str
+    body: bytes
+    content_type: str | None = None
+    validators: Validators = Validators()
+    fresh_for: timedelta | None = None
+    moved_to: str | None = None
+    links: tuple[tuple[str, str], ...] = ()
+    delta: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryData:
+    """One entry as the document has it: decoded and resolved, but not yet trusted.
+
+    Attributes:
+        guid: `guid`, `atom:id`, `rdf:about` or JSON Feed `id`, white space stripped.
+        url: absolute http(s) address of the article; a tracker's is replaced by the original it names.
+        title: plain text on one line; may be empty.
+        author: names, joined by a comma; plain text.
+        summary, content: HTML as published: not sanitised, relative URLs not yet resolved.
+        base_url: what relative URLs in them refer to.
+        language: as declared for the entry or the feed, lower-cased.
+        published_at: None when the entry gives none that can be read.
+        updated_at: likewise.
+    """
+
+    guid: str | None = None
+    url: str | None = None
+    title: str = ""
+    author: str | None = None
+    summary: str | None = None
+    content: str | None = None
+    base_url: str | None = None
+    language: str | None = None
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    categories: tuple[Category, ...] = ()
+    enclosures: tuple[Enclosure, ...] = ()
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFeed:
+    """A feed document, read.
+
+    Attributes:
+        format: `rss-2.0`, `rss-1.0`, `rss-0.9x`, `atom-1.0`, `atom-0.3`, `json-feed`.
+        entries: in document order.
+        title, description: plain text.
+        site_url, icon_url, self_url, next_url, previous_archive_url, hub_urls: absolute.
+        hint: the publisher's own interval (`ttl`, `sy:updatePeriod` / `sy:updateFrequency`).
+        skip_hours: 0-23, UTC. skip_days: Monday is 0.
+        flaw: what was wrong with the document though it could be read; None: nothing was.
+    """
+
+    format: str
+    entries: tuple[EntryData, ...] = ()
+    title: str | None = None
+    description: str | None = None
+    site_url: str | None = None
+    icon_url: str | None = None
+    self_url: str | None = None
+    next_url: str | None = None
+    previous_archive_url: str | None = None
+    hub_urls: tuple[str, ...] = ()
+    language: str | None = None
+    hint: timedelta | None = None
+    skip_hours: tuple[int, ...] = ()
+    skip_days: tuple[int, ...] = ()
+    flaw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryText:
+    """What topic rules look at.
+
+    Attributes:
+        title, summary, text: plain text. `summary` is empty where it only repeats the start of `text`.
+        categories: the publisher's labels.
+        language: ISO 639-1 code as far as it is known.
+        feed_url: of the feed it came by.
+    """
+
+    title: str
+    summary: str
+    text: str
+    categories: tuple[str, ...] = ()
+    language: str | None = None
+    feed_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry made clean: what one revision of it says, and what we make of it.
+
+    Attributes:
+        key: what tells it apart within its feed (see `duplicates`).
+        guid: as published, else None.
+        url: as published. url_key: hash of its canonical form, equal for equal articles.
+        title: plain text, never empty: falls back to the first words of the text.
+        summary, content: sanitised HTML; empty where there is none.
+        text: plain text of the content, or of the summary where there is no content.
+        language: ISO 639-1 code.
+        hash: of all that counts as a change (see `text.stable_hash`).
+        tags, matches: what the topics say of it.
+        attributions: the outlets it says it took its text from.
+    """
+
+    key: str
+    guid: str | None
+    url: str | None
+    url_key: int | None
+    title: str
+    author: str | None
+    summary: str
+    content: str
+    text: str
+    language: str | None
+    published_at: datetime | None
+    updated_at: datetime | None
+    hash: bytes
+    categories: tuple[Category, ...] = ()
+    enclosures: tuple[Enclosure, ...] = ()
+    source: Source | None = None
+    tags: tuple[Tag, ...] = ()
+    matches: tuple[Match, ...] = ()
+    attributions: tuple[Attribution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store says of an entry it already has, enough to decide whether it changed."""
+
+    entry_id: int
+    key: str
+    guid: str | None
+    url_key: int | None
+    hash: bytes
+
+
+class ChangeKind(StrEnum):
+    """What a document says of an entry, compared with what is stored."""
+
+    NEW = "new"
+    REVISED = "revised"
+    SEEN = "seen"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChange:
+    """What is to be done about one entry.
+
+    Attributes:
+        kind: NEW and REVISED carry `entry`; REVISED and SEEN carry `entry_id`.
+    """
+
+    kind: ChangeKind
+    entry_id: int | None = None
+    entry: Entry | None = None
+
+
+class PollResult(StrEnum):
+    """How a poll ended."""
+
+    CHANGED = "changed"  # a document that was not the one before
+    UNCHANGED = "unchanged"  # 200 with the same bytes
+    NOT_MODIFIED = "not_modified"  # 304
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PollOutcome:
+    """Everything one poll learned; recorded in one transaction or not at all.
+
+    Attributes:
+        claim: what was claimed.
+        result: how it ended.
+        state: the feed's next state, `next_poll_at` included.
+        started_at: when the poll began.
+        seconds: how long it took.
+        http_status: of this poll; None where there was no answer.
+        error: for a person; None unless it failed.
+        failure: the class of failure; None unless it failed.
+        changes: one for each entry of the document, in document order.
+    """
+
+    claim: Claim
+    result: PollResult
+    state: FeedState
+    started_at: datetime
+    seconds: float = 0.0
+    http_status: int | None = None
+    error: str | None = None
+    failure: FailureKind | None = None
+    changes: tuple[EntryChange, ...] = ()
+
+
+# --------------------------------------------------------------------------------- read again
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as it is read from the store to be shown or published.
+
+    Attributes:
+        id: the entry. feed_id, feed_title, feed_url, feed_site_url: the feed it came by.
+        uid: names the entry in every database: a hash of its subscription's URL and its key.
+        article_id: entries of one article share it.
+        changed_at: when we first saw this revision.
+        also: addresses of the article's other copies, without this one's.
+        (the rest: see `Entry`)
+    """
+
+    id: int
+    uid: str
+    feed_id: int
+    feed_title: str
+    feed_url: str
+    feed_site_url: str | None
+    article_id: int
+    guid: str | None
+    url: str | None
+    title: str
+    author: str | None
+    summary: str
+    content: str
+    text: str
+    language: str | None
+    published_at: datetime | None
+    updated_at: datetime | None
+    first_seen_at: datetime
+    changed_at: datetime
+    revision: int
+    categories: tuple[Category, ...] = ()
+    enclosures: tuple[Enclosure, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    matches: tuple[Match, ...] = ()
+    attributions: tuple[Attribution, ...] = ()
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReport:
+    """One feed with its health, as `aggregator feeds` shows it."""
+
+    id: int
+    subscription: Subscription
+    state: FeedState
+    entries: int
+    entries_per_week: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An entry found by a search; `snippet` is plain text with the found words in `[` and `]`."""
+
+    entry: StoredEntry
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether polling and store are well; `reasons` says why not, one sentence each."""
+
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when there is no reason for worry."""
+        return not self.reasons

@@ -1,0 +1,1 @@
+"""Tests read like specifications; see docs/architecture.md."""
