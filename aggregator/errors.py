@@ -5,7 +5,7 @@
     ├── UnknownError     a feed, entry, topic or output feed that was asked for does not exist
     ├── ParseError       a document is not a feed that can be read
     ├── StoreError       the database cannot be opened, read or written
-    │   └── StoreBusy    another program holds the database for longer than we wait
+    │   └── StoreBusyError  another program holds the database for longer than we wait
     └── ServeError       the server cannot be started as asked
 
 A poll that fails is not an exception: it is a `model.FetchFailure`, a value like any other.
@@ -60,7 +60,7 @@ class StoreError(AggregatorError):
     """The database cannot be opened, read or written."""
 
 
-class StoreBusy(StoreError):
+class StoreBusyError(StoreError):
     """Another program holds the database for longer than we wait."""
 
 
