@@ -529,28 +529,34 @@ class Known:
     key: str
     guid: str | None
     url_key: int | None
+    title: str
     hash: bytes
 
 
-class ChangeKind(StrEnum):
-    """What a document says of an entry, compared with what is stored."""
+@dataclass(frozen=True, slots=True)
+class New:
+    """The document has an entry that is not stored."""
 
-    NEW = "new"
-    REVISED = "revised"
-    SEEN = "seen"
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
-class EntryChange:
-    """What is to be done about one entry.
+class Revised:
+    """The document has a stored entry in another version."""
 
-    Attributes:
-        kind: NEW and REVISED carry `entry`; REVISED and SEEN carry `entry_id`.
-    """
+    entry_id: int
+    entry: Entry
 
-    kind: ChangeKind
-    entry_id: int | None = None
-    entry: Entry | None = None
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The document has a stored entry, unchanged."""
+
+    entry_id: int
+
+
+EntryChange = New | Revised | Seen
+"""What a document says of one entry, compared with what is stored."""
 
 
 class PollResult(StrEnum):

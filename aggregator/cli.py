@@ -1,0 +1,717 @@
+"""The command line: one command for each use case. It prints, and computes nothing.
+
+Exit codes: 0 done; 1 some of the work failed (said which); 2 wrong usage or invalid configuration.
+Everything heavy is imported by the command that needs it, so that `--help` is instant.
+"""
+
+import asyncio
+import csv
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+import click
+
+from aggregator.errors import AggregatorError, ConfigError
+
+if TYPE_CHECKING:
+    from aggregator.app import Aggregator
+    from aggregator.model import FeedReport, Match, PollOutcome, StoredEntry
+    from aggregator.poll import Summary
+    from aggregator.store import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the options before the command say."""
+
+    config: Path
+    db: str | None
+    verbose: bool
+
+    def open(self) -> "Aggregator":
+        """The program over this configuration, its feeds subscribed."""
+        from aggregator.app import Aggregator
+
+        aggregator = Aggregator.open(self.config, db=self.db)
+        try:
+            aggregator.subscribe()
+        except BaseException:
+            aggregator.close()
+            raise
+        return aggregator
+
+
+pass_context = click.make_pass_decorator(Context)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=Path("feeds.yaml"),
+    show_default=True,
+    help="The configuration.",
+)
+@click.option(
+    "--db", metavar="PATH", help="The database, instead of the configuration's and AGGREGATOR_DB's."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
+@click.version_option(package_name="aggregator")
+@click.pass_context
+def cli(context: click.Context, config: Path, db: str | None, verbose: bool) -> None:
+    """Watch news feeds on a subject: poll, deduplicate, tag with evidence, store, republish.
+
+    Begin with `aggregator demo` to see it at work, or `aggregator init` to write a feeds.yaml.
+    """
+    context.obj = Context(config, db, verbose)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("stopped", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        _fail(str(error), 2)
+    except AggregatorError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("stopped", 130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+def _log(context: Context, usual: str) -> None:
+    import logging
+
+    from aggregator import logs
+
+    logs.set_up(logging.DEBUG if context.verbose else getattr(logging, usual))
+
+
+# ------------------------------------------------------------------------------------- working
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
+@pass_context
+def run(context: Context, host: str, port: int) -> None:
+    """Run the daemon: poll what is due, serve the page and the output feeds.
+
+    Any address but this machine's own needs a password for readers in AGGREGATOR_TOKEN.
+    """
+    from aggregator import daemon
+
+    _log(context, "INFO")
+    daemon.run(
+        context.config, db=context.db, host=host, port=port, token=os.environ.get("AGGREGATOR_TOKEN") or None
+    )
+
+
+@cli.command()
+@click.argument("wanted", metavar="[URL-OR-NAME]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every enabled feed, due or not.")
+@click.option("--json", "as_json", is_flag=True, help="Print one summary object.")
+@pass_context
+def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: bool) -> None:
+    """Poll the due feeds once, or those named, and exit.
+
+    Exit code 1 says that some feeds could not be read; each is named with the reason.
+    """
+    _log(context, "WARNING")
+    started = time.monotonic()
+    with context.open() as aggregator:
+        among, due = aggregator.due(wanted, everything=everything)
+        with _progress(due, "Polling", hidden=as_json) as advance:
+            summary = asyncio.run(_pass(aggregator, among, advance))
+    seconds = round(time.monotonic() - started, 3)
+    for outcome in summary.failures:
+        click.echo(f"{_masked(outcome.state.url)}: {outcome.error}", err=True)
+    if as_json:
+        numbers = (
+            "feeds",
+            "changed",
+            "unchanged",
+            "not_modified",
+            "failed",
+            "entries_new",
+            "entries_revised",
+        )
+        click.echo(json.dumps({name: getattr(summary, name) for name in numbers} | {"seconds": seconds}))
+    elif summary.feeds == 0:
+        click.echo(
+            "No feed is due. `aggregator poll --all` asks every feed, `aggregator feeds` shows when each is."
+        )
+    else:
+        click.echo(
+            f"{_count(summary.feeds, 'feed')} in {seconds:.1f} s: {summary.changed} changed, "
+            f"{summary.unchanged + summary.not_modified} unchanged, {summary.failed} failed; "
+            f"{_count(summary.entries_new, 'new entry', 'new entries')}, {summary.entries_revised} revised."
+        )
+    if summary.failed:
+        sys.exit(1)
+
+
+async def _pass(
+    aggregator: "Aggregator", among: Sequence[int] | None, advance: Callable[[], None]
+) -> "Summary":
+    from aggregator.poll import Summary
+
+    summary = Summary()
+
+    def recorded(outcome: "PollOutcome", result: "Recorded") -> None:
+        summary.add(outcome, result)
+        advance()
+
+    async with aggregator.poller(recorded) as poller:
+        await poller.run(among=among)
+    return summary
+
+
+@contextmanager
+def _progress(length: int, label: str, *, hidden: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if hidden or not sys.stderr.isatty() or length == 0:
+        yield lambda: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr, show_pos=True) as bar:
+        yield lambda: bar.update(1)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), required=False)
+def init(folder: Path) -> None:
+    """Write a commented feeds.yaml to begin with; never overwrites."""
+    from aggregator import config
+
+    path = folder / "feeds.yaml"
+    config.starter(path)
+    click.echo(f"{path} is written. Look it through, then: aggregator run")
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="Show what came of it and exit, instead of serving it.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; default: a free one."
+)
+@pass_context
+def demo(context: Context, once: bool, port: int) -> None:
+    """Show the whole path at work on sample feeds, in a temporary database."""
+    from aggregator.demo import sample_site
+
+    with sample_site() as path:
+        sample = Context(path, None, context.verbose)
+        _log(sample, "WARNING")
+        with sample.open() as aggregator:
+            summary = asyncio.run(_pass(aggregator, None, lambda: None))
+            _show_demo(aggregator, summary)
+            if once and summary.failed:
+                sys.exit(1)
+        if not once:
+            from aggregator import daemon
+
+            daemon.run(path, port=port, on_serving=_show_address)
+
+
+def _show_demo(aggregator: "Aggregator", summary: "Summary") -> None:
+    topic = aggregator.settings.output[0]
+    from aggregator.publish import reasons, why
+
+    about = aggregator.entries(topic, 50)
+    click.echo(
+        f"Polled {_count(summary.feeds, 'sample feed')} on this machine: "
+        f"{_count(summary.entries_new, 'entry', 'entries')} stored, "
+        f"{_count(len(about), 'article')} tagged {topic.name}.\n"
+    )
+    for entry in about:
+        click.echo(f"  {click.style(entry.title, bold=True)}")
+        click.echo(f"    {_origin(entry)}")
+        click.echo(f"    why: {why(reasons(entry)[0])}\n")
+
+
+def _show_address(url: str) -> None:
+    click.echo(f"Open {url} in a browser, subscribe to {url}/feeds/caribbean-tension.atom in a feed reader.")
+    click.echo("Ctrl-C ends the demo and removes its database.")
+
+
+# ----------------------------------------------------------------------------- configuration
+
+
+@cli.command()
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of feeds.yaml, for editors, instead.")
+@pass_context
+def check(context: Context, schema: bool) -> None:
+    """Validate the configuration and every topic rule; say what a start would change."""
+    from aggregator import config
+
+    if schema:
+        click.echo(json.dumps(config.schema(), indent=2, ensure_ascii=False))
+        return
+    from aggregator.app import Aggregator
+
+    settings = config.load(context.config, db=context.db)
+    if not Path(settings.database).exists():
+        from aggregator.topics import compile_topics
+
+        compile_topics(settings.topics, config.pack_document)
+        click.echo(f"{context.config} is valid.")
+        click.echo(f"A start makes {settings.database} and adds {_count(len(settings.feeds), 'feed')}.")
+        return
+    with Aggregator(settings) as aggregator:
+        changes = aggregator.subscribe(dry_run=True)
+        stale = aggregator.stale_topics()
+    click.echo(f"{context.config} is valid.")
+    names = {
+        "added": "add",
+        "changed": "change",
+        "resumed": "resume",
+        "paused": "pause (its entries are kept)",
+    }
+    for name, verb in names.items():
+        for url in getattr(changes, name):
+            click.echo(f"A start would {verb}: {_masked(url)}")
+    for slug in stale:
+        click.echo(
+            f"The rules of {slug} have changed since the stored entries were tagged: aggregator topics backtest"
+        )
+    if not any(getattr(changes, name) for name in names) and not stale:
+        click.echo("A start would change nothing.")
+
+
+@cli.command()
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@pass_context
+def add(context: Context, urls: Sequence[str]) -> None:
+    """Find the feed behind each URL and append it to the configuration."""
+    from aggregator import config
+    from aggregator.app import Aggregator
+    from aggregator.model import FetchFailure
+
+    _log(context, "WARNING")
+    failed = False
+    with Aggregator.open(context.config, db=context.db) as aggregator:
+        for given in urls:
+            url = given if "://" in given else f"https://{given}"
+            found = asyncio.run(aggregator.find_feed(url))
+            if isinstance(found, FetchFailure):
+                click.echo(f"{given}: {found.message}", err=True)
+                failed = True
+                continue
+            feed_url, parsed = found
+            title = f" ({parsed.title})" if parsed.title else ""
+            if config.add_feeds(context.config, [feed_url]):
+                click.echo(f"added {feed_url}{title}, {_count(len(parsed.entries), 'entry', 'entries')}")
+            else:
+                click.echo(f"{feed_url}{title} is there already")
+    if failed:
+        sys.exit(1)
+
+
+@cli.group()
+def opml() -> None:
+    """Subscriptions in and out, as OPML."""
+
+
+@opml.command("import")
+@click.argument("file", type=click.File("rb"))
+@pass_context
+def opml_import(context: Context, file: Any) -> None:
+    """Append the feeds of an OPML file to the configuration."""
+    from aggregator import config
+    from aggregator import opml as lists
+    from aggregator.model import Subscription
+
+    outlines = lists.parse(file.read())
+    wishes = [Subscription(o.url, name=o.title, language=o.language, tags=o.tags) for o in outlines]
+    added = config.add_feeds(context.config, wishes)
+    click.echo(f"{_count(len(outlines), 'feed')} found, {len(added)} added, the others were there already.")
+
+
+@opml.command("export")
+@pass_context
+def opml_export(context: Context) -> None:
+    """Print the subscriptions as OPML 2.0."""
+    with context.open() as aggregator:
+        click.get_binary_stream("stdout").write(aggregator.opml())
+
+
+# ------------------------------------------------------------------------------------ looking
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@pass_context
+def feeds(context: Context, as_json: bool) -> None:
+    """Show every feed with its health."""
+    with context.open() as aggregator:
+        reports = aggregator.feeds()
+        now = aggregator.clock()
+    if as_json:
+        click.echo(json.dumps([_feed_object(report) for report in reports], indent=2, ensure_ascii=False))
+        return
+    for report in reports:
+        state = report.state
+        name = report.subscription.name or state.title or _masked(report.subscription.url)
+        colour = {"active": "green", "paused": None}.get(state.status, "red")
+        due = (
+            "" if state.next_poll_at is None or state.status == "paused" else _until(state.next_poll_at, now)
+        )
+        click.echo(
+            f"{click.style(f'{state.status:<8}', fg=colour)} {name[:40]:<40} {report.entries:>6} entries "
+            f"{report.entries_per_week:>6.0f}/week  read {_ago(state.last_success_at, now):<12} next {due}"
+        )
+        if state.last_error:
+            click.echo(f"         {_masked(state.url)}: {state.last_error}")
+
+
+def _feed_object(report: "FeedReport") -> dict[str, Any]:
+    state = report.state
+    return {
+        "id": report.id,
+        "url": _masked(report.subscription.url),
+        "feed_url": _masked(state.url),
+        "title": report.subscription.name or state.title,
+        "tags": list(report.subscription.tags),
+        "status": state.status.value,
+        "http_status": state.http_status,
+        "last_error": state.last_error,
+        "failing_since": _stamp(state.failing_since),
+        "last_polled_at": _stamp(state.last_polled_at),
+        "last_success_at": _stamp(state.last_success_at),
+        "next_poll_at": _stamp(state.next_poll_at),
+        "interval_seconds": None if state.interval is None else state.interval.total_seconds(),
+        "entries": report.entries,
+        "entries_per_week": round(report.entries_per_week, 1),
+    }
+
+
+def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """A day, a time, or how long ago: `2026-01-31`, `7d`, `12h`."""
+    if value is None:
+        return None
+    if match := re.fullmatch(r"(\d+)([mhdw])", value):
+        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
+        return datetime.now(UTC) - timedelta(**{unit: int(match[1])})
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no time; write a day (2026-01-31) or how long ago (12h, 7d, 2w)"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--topic", metavar="SLUG", help="Only entries with this topic.")
+@click.option("--feed", "wanted", metavar="URL-OR-NAME", multiple=True, help="Only entries of this feed.")
+@click.option(
+    "--since", callback=_since, metavar="TIME", help="Only entries from then on: 2026-01-31, 12h, 7d, 2w."
+)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@pass_context
+def search(
+    context: Context,
+    query: str,
+    topic: str | None,
+    wanted: Sequence[str],
+    since: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Search titles and texts: words, "phrases", prefix*, AND, OR, NOT, NEAR(a b)."""
+    with context.open() as aggregator:
+        hits = aggregator.search(query, topic=topic, feeds=wanted, since=since, limit=limit)
+    if as_json:
+        found = [_entry_object(hit.entry) | {"snippet": hit.snippet} for hit in hits]
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    if not hits:
+        click.echo("Nothing found.", err=True)
+    for hit in hits:
+        click.echo(f"{hit.entry.id:>7}  {click.style(hit.entry.title, bold=True)}")
+        click.echo(f"         {_origin(hit.entry)}")
+        click.echo(f"         {' '.join(hit.snippet.split())}")
+
+
+def _entry_object(entry: "StoredEntry") -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "feed": entry.feed_title,
+        "url": entry.url,
+        "title": entry.title,
+        "author": entry.author,
+        "language": entry.language,
+        "published_at": _stamp(entry.published_at),
+        "first_seen_at": _stamp(entry.first_seen_at),
+        "revision": entry.revision,
+        "article_id": entry.article_id,
+        "tags": [tag.topic if tag.aspect is None else f"{tag.topic}/{tag.aspect}" for tag in entry.tags],
+    }
+
+
+@cli.command()
+@click.argument("entry_id", metavar="ENTRY-ID", type=int)
+@pass_context
+def why(context: Context, entry_id: int) -> None:
+    """Show where an entry came from, its article's other copies, its sources and its tags."""
+    with context.open() as aggregator:
+        entry = aggregator.entry(entry_id)
+        copies = aggregator.copies(entry)
+    click.echo(click.style(entry.title, bold=True))
+    click.echo(_origin(entry))
+    if entry.revision > 1:
+        click.echo(f"revision {entry.revision}, changed {_stamp(entry.changed_at)}")
+    click.echo(
+        f"\narticle {entry.article_id}: {_count(len(copies), 'entry', 'entries')} with one canonical URL"
+    )
+    for copy in copies:
+        click.echo(f"  {copy.id}: {_origin(copy)}")
+    for attribution in entry.attributions:
+        click.echo(f"\nsays its source is {attribution.name}")
+    for tag in entry.tags:
+        if tag.aspect is None:
+            aspects = [other.aspect for other in entry.tags if other.topic == tag.topic and other.aspect]
+            click.echo(
+                f"\ntagged {tag.topic} with score {tag.score:g}" + "".join(f", {name}" for name in aspects)
+            )
+            _show_matches(match for match in entry.matches if match.topic == tag.topic)
+
+
+def _show_matches(matches: Iterable["Match"]) -> None:
+    for match in matches:
+        click.echo(f"  {match.term!r} in the {match.field}, {match.start}-{match.end} (rule {match.rule})")
+
+
+# ------------------------------------------------------------------------------------- topics
+
+
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def topics(context: click.Context) -> None:
+    """List the topics; explain, try and apply their rules."""
+    if context.invoked_subcommand is not None:
+        return
+    with context.obj.open() as aggregator:
+        stale = aggregator.stale_topics()
+        for topic in aggregator.ruleset.topics:
+            click.echo(f"{click.style(topic.slug, bold=True)}: {topic.title}")
+            for aspect in topic.aspects:
+                click.echo(f"  {aspect.slug}: {aspect.title}")
+            if topic.slug in stale:
+                click.echo(
+                    "  its rules have changed since the stored entries were tagged: topics backtest, retag"
+                )
+
+
+@topics.command()
+@click.argument("words", metavar="[ENTRY-ID] [TOPIC]", nargs=-1)
+@click.option(
+    "--text", metavar="TEXT", help="Explain this text; its first line is the title. `-`: standard input."
+)
+@click.option("--all", "everything", is_flag=True, help="Also the rules of which nothing was found.")
+@pass_context
+def explain(context: Context, words: Sequence[str], text: str | None, everything: bool) -> None:
+    """Show why a text, or a stored entry, is tagged or not: rule by rule."""
+    target: str | int
+    if text is not None:
+        target, rest = (sys.stdin.read() if text == "-" else text), list(words)
+    elif words and words[0].isdigit():
+        target, rest = int(words[0]), list(words[1:])
+    else:
+        raise click.UsageError("give the id of an entry, or a text with --text")
+    if len(rest) > 1:
+        raise click.UsageError(f"one topic at a time; {rest[1]!r} is too much")
+    with context.open() as aggregator:
+        explanations = aggregator.explain(target, rest[0] if rest else None)
+    for line in explanations:
+        name = line.topic if line.aspect is None else f"{line.topic}/{line.aspect}"
+        if line.rule is None:
+            verdict = click.style("tagged", fg="green") if line.fired else "not tagged"
+            click.echo(
+                f"{click.style(name, bold=True)}: {verdict}, score {line.score:g} of {line.threshold:g} needed"
+            )
+        elif line.fired:
+            click.echo(f"  {line.rule} {line.score:+g}")
+            _show_matches(line.terms)
+        elif line.terms or everything:
+            found = ", ".join(dict.fromkeys(repr(match.term) for match in line.terms))
+            click.echo(
+                f"  {line.rule} did not fire: {'found ' + found + '; ' if found else ''}{'; '.join(line.missing)}"
+            )
+
+
+@topics.command()
+@click.argument("topic", required=False)
+@pass_context
+def backtest(context: Context, topic: str | None) -> None:
+    """Show what the present rules would change in the tags of the stored entries."""
+    gained = lost = 0
+    with context.open() as aggregator:
+        _known_topic(aggregator, topic)
+        for change in aggregator.backtest(topic):
+            gained += bool(change.gained)
+            lost += bool(change.lost)
+            signs = [f"+{name}" for name in change.gained] + [f"-{name}" for name in change.lost]
+            click.echo(f"{change.entry.id:>7}  {' '.join(signs)}  {change.entry.title}")
+    click.echo(f"{_count(gained, 'entry', 'entries')} would gain tags, {lost} would lose some.")
+
+
+@topics.command()
+@pass_context
+def retag(context: Context) -> None:
+    """Tag all stored entries by the present rules; a running daemon need not stop."""
+    with context.open() as aggregator:
+        changed = aggregator.retag()
+    click.echo(f"{_count(changed, 'entry', 'entries')} tagged anew.")
+
+
+@topics.command("eval")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("topic", required=False)
+@click.option(
+    "--show", type=click.IntRange(0), default=10, show_default=True, help="How many misses to list."
+)
+@pass_context
+def evaluate(context: Context, file: TextIO, topic: str | None, show: int) -> None:
+    """Measure the rules on labelled entries: one JSON object a line, with title, summary, content, lang, label."""
+    items = []
+    for number, line in enumerate(file, 1):
+        try:
+            items.append(json.loads(line))
+        except ValueError as error:
+            raise click.UsageError(f"{file.name}:{number}: not a JSON object: {error}") from None
+    with context.open() as aggregator:
+        quality = aggregator.evaluate(topic or aggregator.ruleset.topics[0].slug, items)
+    click.echo(f"{'':<24} {'precision':>9} {'recall':>9} {'F1':>9} {'entries':>9}")
+    for name, figures in {"all": quality.total, **quality.languages, **quality.aspects}.items():
+        n = (
+            figures.true_positives
+            + figures.false_positives
+            + figures.false_negatives
+            + figures.true_negatives
+        )
+        click.echo(f"{name:<24} {figures.precision:>9.3f} {figures.recall:>9.3f} {figures.f1:>9.3f} {n:>9}")
+    for miss in quality.misses[:show]:
+        kind = "missed" if miss.label else "wrongly tagged"
+        click.echo(f"{kind:>14} {miss.score:>6.2f}  {miss.id} [{miss.language}] {miss.title}")
+
+
+def _known_topic(aggregator: "Aggregator", topic: str | None) -> None:
+    known = [one.slug for one in aggregator.ruleset.topics]
+    if topic is not None and topic not in known:
+        raise click.UsageError(f"there is no topic {topic!r}; there are: {', '.join(known)}")
+
+
+# ------------------------------------------------------------------------------------ data out
+
+
+@cli.command()
+@click.argument(
+    "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("public"), required=False
+)
+@pass_context
+def publish(context: Context, folder: Path) -> None:
+    """Write every output feed as static files, into FOLDER (default: public)."""
+    with context.open() as aggregator:
+        written = aggregator.publish(folder)
+    for path, changed in written:
+        click.echo(f"{path} {'written' if changed else 'unchanged'}")
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["entries", "tags", "feeds", "polls"]), default="entries")
+@click.option("--format", "kind", type=click.Choice(["csv", "ndjson"]), default="csv", show_default=True)
+@click.option(
+    "-o", "--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="A file."
+)
+@pass_context
+def export(context: Context, what: str, kind: str, output: TextIO) -> None:
+    """Print what is stored as CSV or NDJSON."""
+    with context.open() as aggregator:
+        if kind == "ndjson":
+            output.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in aggregator.export(what))
+            return
+        writer = None
+        for row in aggregator.export(what):
+            if writer is None:
+                writer = csv.DictWriter(output, list(row))
+                writer.writeheader()
+            writer.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def _cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@pass_context
+def backup(context: Context, file: Path) -> None:
+    """Write a consistent, checked copy of the store while the daemon runs."""
+    with context.open() as aggregator:
+        aggregator.backup(file)
+    click.echo(f"{file} is written and sound, {file.stat().st_size / 1e6:.1f} MB.")
+
+
+# -------------------------------------------------------------------------------------- words
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return "never" if moment is None else f"{_span(now - moment)} ago"
+
+
+def _until(moment: datetime, now: datetime) -> str:
+    return "now" if moment <= now else f"in {_span(moment - now)}"
+
+
+def _span(duration: timedelta) -> str:
+    seconds = max(duration.total_seconds(), 0)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _masked(url: str) -> str:
+    """An address without the password in it."""
+    return re.sub(r"(?<=//)[^/@\s]*@", "***@", url)
+
+
+def _origin(entry: "StoredEntry") -> str:
+    moment = entry.published_at or entry.first_seen_at
+    source = "".join(f", source: {attribution.name}" for attribution in entry.attributions)
+    return f"{entry.feed_title}, {moment:%Y-%m-%d %H:%M}, {entry.language or '?'}{source}  {entry.url or ''}"

@@ -1,0 +1,287 @@
+"""The long-running process: heartbeats, signals, reload, the web server, and a graceful end.
+
+APScheduler is the heartbeat, not the calendar: a handful of jobs in memory. When a feed is due stands
+in the store, so nothing is lost with the process, and two daemons on one file share the work.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
+from hashlib import blake2b
+from pathlib import Path
+
+import uvicorn
+
+from aggregator import config
+from aggregator.app import Aggregator
+from aggregator.errors import ConfigError, ServeError, StoreError
+from aggregator.model import PollOutcome, PollResult, Settings
+from aggregator.poll import Poller
+from aggregator.store import Recorded
+from aggregator.web import check_bind, hosts_of, make_app
+
+log = logging.getLogger(__name__)
+
+TICK = timedelta(seconds=1)
+"""How often due feeds are looked for."""
+WATCH = timedelta(seconds=2)
+"""How often the configuration is looked at for changes."""
+PRUNE = timedelta(hours=1)
+"""How often old entries are removed."""
+GRACE = 2.5
+"""How long, in seconds, polls and answers may go on after the signal to stop; the whole end takes up to 5 s."""
+
+
+class Daemon:
+    """Runs until it is told to stop.
+
+    Args:
+        aggregator: opened and subscribed.
+        load: reads the configuration again.
+        watched: gives the files whose change means a reload.
+        host, port: where to serve; port 0 takes a free one.
+        token: the password of readers, or None.
+        on_serving: called with the address once pages can be asked for.
+    """
+
+    def __init__(
+        self,
+        aggregator: Aggregator,
+        *,
+        load: Callable[[], Settings],
+        watched: Callable[[], list[Path]],
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        token: str | None = None,
+        on_serving: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        check_bind(host, token)
+        self._aggregator = aggregator
+        self._load = load
+        self._watched = watched
+        self._host, self._port, self._token = host, port, token
+        self._on_serving = on_serving
+        self._stopping = asyncio.Event()
+        self._fingerprint = b""
+        self._poller: Poller | None = None
+        self._pollers = AsyncExitStack()
+        self._store_troubled = False
+
+    async def run(self) -> None:
+        """Serve and poll until SIGTERM or SIGINT.
+
+        Raises:
+            ServeError: the address is taken or cannot be bound.
+        """
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+        listener = _listen(self._host, self._port)
+        url = _url(self._host, listener.getsockname()[1])
+        await asyncio.to_thread(self._aggregator.serve_at, url)
+        server = _server(
+            self._aggregator, hosts_of(self._host, self._aggregator.settings.public_url), self._token
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
+        self._fingerprint = await asyncio.to_thread(_fingerprint, self._watched())
+
+        scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        for job, every in ((self._tick, TICK), (self._watch, WATCH), (self._prune, PRUNE)):
+            scheduler.add_job(job, "interval", seconds=every.total_seconds(), misfire_grace_time=None)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await self._new_poller()
+            scheduler.start()
+            log.info(
+                "serving %s, following %d feeds",
+                url,
+                len(self._aggregator.settings.feeds),
+                extra={"url": url},
+            )
+            self._on_serving(url)
+            await asyncio.wait(
+                {serving, asyncio.create_task(self._stopping.wait())}, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            log.info("stopping")
+            scheduler.shutdown(wait=False)
+            server.should_exit = True
+            if self._poller is not None:
+                await self._poller.stop(GRACE)
+            await self._pollers.aclose()
+            await asyncio.gather(serving, return_exceptions=True)
+            listener.close()
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self._stopping.set()
+
+    async def _new_poller(self) -> None:
+        old = self._pollers
+        self._pollers = AsyncExitStack()
+        self._poller = await self._pollers.enter_async_context(self._aggregator.poller(self._report))
+        await old.aclose()
+
+    # ------------------------------------------------------------------------------ heartbeats
+
+    async def _tick(self) -> None:
+        self._aggregator.heartbeat_at = self._aggregator.clock()
+        if self._poller is None or self._stopping.is_set():
+            return
+        try:
+            await self._poller.start_due()
+        except StoreError as error:
+            if not self._store_troubled:  # said once, not every second
+                log.error("polling waits for the database: %s", error)  # noqa: TRY400 – no traceback
+            self._store_troubled = True
+        else:
+            if self._store_troubled:
+                log.info("the database answers again")
+            self._store_troubled = False
+
+    async def _watch(self) -> None:
+        fingerprint = await asyncio.to_thread(_fingerprint, self._watched())
+        if fingerprint != self._fingerprint:
+            self._fingerprint = fingerprint
+            await self._reload()
+
+    async def _reload(self) -> None:
+        before = self._aggregator.settings.fetch
+        try:
+            settings = await asyncio.to_thread(self._load)
+            changes = await asyncio.to_thread(self._aggregator.reconfigure, settings)
+        except ConfigError as error:
+            log.error("the new configuration is not used, the old one stays in force:\n%s", error)  # noqa: TRY400
+            return
+        except StoreError as error:
+            log.error("the new configuration could not be stored: %s", error)  # noqa: TRY400
+            self._fingerprint = b""  # look at it again
+            return
+        if settings.fetch != before:
+            await self._new_poller()
+        log.info(
+            "configuration reloaded: %d feeds added, %d changed, %d resumed, %d paused",
+            len(changes.added), len(changes.changed), len(changes.resumed), len(changes.paused),
+        )  # fmt: skip
+
+    async def _prune(self) -> None:
+        try:
+            while removed := await asyncio.to_thread(self._aggregator.prune):
+                log.info("%d old entries removed", removed)
+        except StoreError as error:
+            log.error("old entries could not be removed: %s", error)  # noqa: TRY400
+
+    def _report(self, outcome: PollOutcome, recorded: Recorded) -> None:
+        url = outcome.state.url
+        facts = {
+            "feed": outcome.claim.subscription.url,
+            "result": outcome.result.value,
+            "http_status": outcome.http_status,
+            "seconds": round(outcome.seconds, 3),
+            "entries_new": recorded.entries_new,
+            "entries_revised": recorded.entries_revised,
+        }
+        if outcome.result is PollResult.FAILED:
+            log.warning("%s: %s", url, outcome.error, extra=facts)
+        elif recorded.entries_new or recorded.entries_revised:
+            log.info(
+                "%s: %d new, %d revised", url, recorded.entries_new, recorded.entries_revised, extra=facts
+            )
+        else:
+            log.debug("%s: nothing new", url, extra=facts)
+
+
+def _server(aggregator: Aggregator, hosts: frozenset[str], token: str | None) -> "uvicorn.Server":
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # signals are the daemon's
+
+    return Server(
+        uvicorn.Config(
+            make_app(aggregator, hosts=hosts, token=token),
+            access_log=False,
+            date_header=True,
+            lifespan="off",
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(1024)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ServeError(
+            f"cannot serve at {host}:{port}: {error.strerror or error}. "
+            "Is another aggregator running? `--port` takes another port, 0 a free one."
+        ) from error
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
+
+
+def _fingerprint(paths: list[Path]) -> bytes:
+    """Changes when one of the files does. Contents count, not times: an editor may touch a file."""
+    digest = blake2b(digest_size=16)
+    for path in paths:
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            digest.update(os.fsencode(str(error)))
+        digest.update(b"\0")
+    return digest.digest()
+
+
+def run(
+    path: Path,
+    *,
+    db: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    on_serving: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run the daemon on a configuration file until it is told to stop.
+
+    Raises:
+        AggregatorError: it cannot start; the message says why.
+    """
+    check_bind(host, token)
+    with Aggregator.open(path, db=db) as aggregator:
+        aggregator.subscribe()
+
+        async def main() -> None:
+            await Daemon(
+                aggregator,
+                load=lambda: config.load(path, db=db),
+                watched=lambda: [path, *(Path(topic.file) for topic in aggregator.settings.topics)],
+                host=host,
+                port=port,
+                token=token,
+                on_serving=on_serving,
+            ).run()
+
+        asyncio.run(main())

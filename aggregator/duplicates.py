@@ -1,0 +1,192 @@
+"""New, revised or seen? And whom does an entry say it copied?
+
+*Identity* of an entry within its feed is, in this order: its guid; its link; a hash of its title and
+content. A feed whose guids change at every poll, or that gives one guid to several articles, is
+recognised and identified by link from then on (`Identity.LINK`). *Equality* is a hash of the content.
+Nothing is dropped but a repetition of the same entry within one document.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from aggregator import text
+from aggregator.model import Attribution, EntryData, Identity, Known
+
+UNSTABLE_SHARE = 0.5
+"""Guids are not to be trusted when more than this share of a document's entries contradicts them…"""
+UNSTABLE_COUNT = 3
+"""… and at least this many entries do."""
+SHARED_SHARE = 0.05
+"""Guids are not to be trusted when more than this share of a document's entries has another one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """An entry of a document with all that may identify it.
+
+    Attributes:
+        data: the entry.
+        key: its identity by guid, or what stands in for a missing one.
+        link_key: its identity by link; None where the link says nothing.
+        url_key: hash of the canonical URL, equal in all feeds; None where the link says nothing.
+        hash: equal exactly when nothing changed that counts.
+    """
+
+    data: EntryData
+    key: str
+    link_key: str | None
+    url_key: int | None
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a document's entry is. Neither new nor changed: seen.
+
+    Attributes:
+        keyed: the entry; its `key` is the one to store if it is new.
+        known: the stored entry; None: it is new.
+    """
+
+    keyed: Keyed
+    known: Known | None
+
+    @property
+    def changed(self) -> bool:
+        """True when the stored entry has another content."""
+        return self.known is not None and self.known.hash != self.keyed.hash
+
+
+def identify(entries: Iterable[EntryData]) -> tuple[Keyed, ...]:
+    """The entries of one document with their keys, repetitions left out, in document order."""
+    found: dict[tuple[str | None, str | None, bytes], tuple[EntryData, str | None, bytes]] = {}
+    for data in entries:
+        canonical = text.canonical_url(data.url) if data.url else None
+        if canonical is not None and _is_front_page(canonical):
+            canonical = None
+        digest = text.stable_hash(data)
+        found.setdefault((data.guid, canonical, digest), (data, canonical, digest))
+
+    guids = Counter(data.guid for data, _, _ in found.values() if data.guid)
+    titles: dict[str, set[str]] = {}
+    for data, canonical, _ in found.values():
+        if canonical is not None:
+            titles.setdefault(canonical, set()).add(data.title)
+
+    keyed: dict[str, Keyed] = {}
+    for data, canonical, digest in found.values():
+        # A link that several articles share is the address of a list, not of any of them.
+        link = canonical if canonical is not None and len(titles[canonical]) == 1 else None
+        if data.guid and guids[data.guid] == 1:
+            key = data.guid
+        elif data.guid:
+            key = f"{data.guid} {link or _content_key(data)}"
+        else:
+            key = f"link:{link}" if link else _content_key(data)
+        # Of two versions of one entry in one document, the first is the newer.
+        keyed.setdefault(
+            key,
+            Keyed(data, key, f"link:{link}" if link else None, text.url_key(link) if link else None, digest),
+        )
+    return tuple(keyed.values())
+
+
+def decide(
+    entries: Sequence[Keyed],
+    known: Collection[Known],
+    removed: Collection[str] = frozenset(),
+    identity: Identity = Identity.GUID,
+) -> tuple[Identity, tuple[Verdict, ...]]:
+    """Compare a document with what is stored of its feed.
+
+    Args:
+        entries: of the document, from `identify`.
+        known: the stored entries that have a key or a canonical URL of these.
+        removed: keys that retention has removed; such an entry is neither new nor kept.
+        identity: what has told this feed's entries apart so far.
+
+    Returns:
+        What tells them apart from now on, and a verdict on each entry that is not `removed`.
+    """
+    if identity is Identity.GUID and (_guids_repeat(entries) or _guids_contradicted(entries, known)):
+        identity = Identity.LINK
+    by_key = {one.key: one for one in known}
+    by_url: dict[int, list[Known]] = {}
+    for one in sorted(known, key=lambda one: one.entry_id):
+        if one.url_key is not None:
+            by_url.setdefault(one.url_key, []).append(one)
+    guids = {keyed.data.guid for keyed in entries}
+    taken: set[int] = set()
+    verdicts = []
+    for keyed in entries:
+        same_link = by_url.get(keyed.url_key, []) if keyed.url_key is not None else []
+        if identity is Identity.LINK:
+            candidates = [*same_link, by_key.get(keyed.link_key or keyed.key)]
+            keyed = replace(keyed, key=keyed.link_key or keyed.key)
+        else:
+            # The publisher may have given an article that we know a new guid: it is the same one if
+            # link and title say so and the old guid is gone.
+            candidates = [
+                by_key.get(keyed.key),
+                *(one for one in same_link if one.guid == keyed.data.guid),
+                *(one for one in same_link if one.guid not in guids and one.title == keyed.data.title),
+            ]
+        match = next((one for one in candidates if one is not None and one.entry_id not in taken), None)
+        if match is not None:
+            taken.add(match.entry_id)
+        elif keyed.key in removed:
+            continue
+        verdicts.append(Verdict(keyed, match))
+    return identity, tuple(verdicts)
+
+
+def _guids_repeat(entries: Sequence[Keyed]) -> bool:
+    """Several articles have one guid (FreshRSS degrades at the same share)."""
+    links: dict[str, set[str | None]] = {}
+    for keyed in entries:
+        if keyed.data.guid:
+            links.setdefault(keyed.data.guid, set()).add(keyed.link_key)
+    shared = sum(len(some) for some in links.values() if len(some) > 1)
+    return shared > SHARED_SHARE * len(entries)
+
+
+def _guids_contradicted(entries: Sequence[Keyed], known: Collection[Known]) -> bool:
+    """Guids change though links stay, or stay though links and titles change."""
+    by_key = {one.key: one for one in known}
+    links = {one.url_key for one in known if one.url_key is not None}
+    renewed = reused = 0
+    for keyed in entries:
+        if not keyed.data.guid or keyed.url_key is None:
+            continue
+        one = by_key.get(keyed.key)
+        if one is None:
+            renewed += keyed.url_key in links
+        else:
+            reused += one.url_key not in (None, keyed.url_key) and one.title != keyed.data.title
+    return max(renewed, reused) >= max(UNSTABLE_COUNT, UNSTABLE_SHARE * len(entries))
+
+
+def _is_front_page(canonical: str) -> bool:
+    """True for an address that names a site, not an article."""
+    return re.fullmatch(r"https?://[^/?#]+/?", canonical) is not None
+
+
+def _content_key(data: EntryData) -> str:
+    content = EntryData(title=data.title, summary=data.summary, content=data.content)
+    return "hash:" + text.stable_hash(content).hex()
+
+
+_SOURCE_LINE = re.compile(
+    r"^[\s(\[]*(?:sumber(?:\s+berita)?|source|fuente|fonte|bron)\s*:\s*(?P<name>[^\n:]{2,60}?)[\s.)\]]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FOOTER = 1_500  # a source line stands near the end, before "related articles"
+
+
+def attributions(plain: str) -> tuple[Attribution, ...]:
+    """The outlets that the last lines of an entry's plain text name as its source ("Sumber: INEWS")."""
+    footer = plain[-_FOOTER:]
+    names = (match["name"].strip(" .*_–-") for match in _SOURCE_LINE.finditer(footer))
+    return tuple(Attribution(name) for name in dict.fromkeys(names) if name)

@@ -1,0 +1,575 @@
+"""The inward journey: claim due feeds, fetch them side by side, think off the event loop, record in groups.
+
+    claim → fetch ─ 304 or the same bytes ───────────────┐
+                  └ document → think → changes ──────────┤
+                  └ HTML → discover → fetch the feed ────┤
+                  └ failure ─────────────────────────────┴→ next state → record, one transaction a group
+
+`think` is pure but for one look-up of what is known; it runs in a worker thread, so that the event
+loop only ever moves bytes. A poll cannot raise: whatever happens ends in an outcome.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Self, TypeVar
+
+from aggregator import cadence, discover, duplicates, parse, text
+from aggregator.errors import ParseError, StoreError
+from aggregator.fetch import Fetcher
+from aggregator.model import (
+    Claim,
+    Entry,
+    EntryChange,
+    EntryText,
+    FailureKind,
+    FeedState,
+    FeedStatus,
+    Fetched,
+    FetchFailure,
+    Identity,
+    Known,
+    New,
+    NotModified,
+    ParsedFeed,
+    PollOutcome,
+    PollResult,
+    Revised,
+    Seen,
+    StoredEntry,
+    Validators,
+)
+from aggregator.store import Recorded, Store
+from aggregator.topics import Ruleset
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LEASE = timedelta(minutes=10)
+"""How long a claimed feed is ours: well over the longest poll."""
+POLL_LIMIT = timedelta(minutes=5)
+"""Limit on one poll with all its redirects and discovery."""
+GROUP = 64
+"""Outcomes that are recorded in one transaction without waiting for more."""
+GATHER = 0.1
+"""How long, in seconds, an outcome waits for others to be recorded with."""
+CANDIDATES = 4
+"""How many addresses are tried when a site's feed is looked for."""
+MOVED_TIMES, MOVED_FOR = 2, timedelta(days=1)
+"""A permanent redirect is adopted when seen so often over at least so long."""
+
+Lookup = Callable[[int, Sequence[str], Sequence[int]], tuple[Collection[Known], Collection[str]]]
+"""`Store.known`: what is stored of a feed's entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What a document means for a feed."""
+
+    parsed: ParsedFeed
+    identity: Identity
+    changes: tuple[EntryChange, ...]
+
+
+# ------------------------------------------------------------------------------------ thinking
+
+
+def think(document: Fetched, claim: Claim, lookup: Lookup, ruleset: Ruleset) -> Thought:
+    """Read a document and decide what is new in it; only new and changed entries cost any work.
+
+    Raises:
+        ParseError: it is not a feed.
+    """
+    parsed = parse.parse(document.body, url=document.url, content_type=document.content_type)
+    entries = duplicates.identify(parsed.entries)
+    keys = {key for keyed in entries for key in (keyed.key, keyed.link_key) if key is not None}
+    url_keys = {keyed.url_key for keyed in entries if keyed.url_key is not None}
+    known, removed = lookup(claim.feed_id, tuple(keys), tuple(url_keys))
+    identity, verdicts = duplicates.decide(entries, known, removed, claim.state.identity)
+    changes: list[EntryChange] = []
+    for verdict in verdicts:
+        if verdict.known is None:
+            changes.append(New(clean(verdict.keyed, claim, ruleset)))
+        elif verdict.changed:
+            changes.append(Revised(verdict.known.entry_id, clean(verdict.keyed, claim, ruleset)))
+        else:
+            changes.append(Seen(verdict.known.entry_id))
+    return Thought(parsed, identity, tuple(changes))
+
+
+def clean(keyed: duplicates.Keyed, claim: Claim, ruleset: Ruleset) -> Entry:
+    """Make an entry safe to keep and show, and tag it."""
+    data = keyed.data
+    summary = text.sanitise(data.summary, data.base_url) if data.summary else ""
+    content = text.sanitise(data.content, data.base_url) if data.content else ""
+    plain = text.plain_text(content or summary)
+    title = data.title or text.excerpt(plain) or data.url or "(untitled)"
+    language = text.detect_language(f"{title}\n{plain}", claim.subscription.language or data.language)
+    entry = Entry(
+        key=keyed.key,
+        guid=data.guid,
+        url=data.url,
+        url_key=keyed.url_key,
+        title=title,
+        author=data.author,
+        summary=summary,
+        content=content,
+        text=plain,
+        language=language,
+        published_at=data.published_at,
+        updated_at=data.updated_at,
+        hash=keyed.hash,
+        categories=data.categories,
+        enclosures=data.enclosures,
+        source=data.source,
+        attributions=duplicates.attributions(plain),
+    )
+    tags, matches = ruleset.match(
+        entry_text(
+            title,
+            summary if content else "",
+            plain,
+            [c.term for c in data.categories],
+            language,
+            claim.state.url,
+        )
+    )
+    return replace(entry, tags=tags, matches=matches)
+
+
+def entry_text(
+    title: str,
+    summary: str,
+    plain: str,
+    categories: Sequence[str],
+    language: str | None,
+    feed_url: str,
+) -> EntryText:
+    """What topic rules look at; a summary that only repeats the start of the text is left out.
+
+    Args:
+        title: plain text.
+        summary: sanitised HTML, empty where `plain` was made from it.
+        plain: plain text of the content.
+        categories: the publisher's labels.
+        language: ISO 639-1 code.
+        feed_url: of the feed.
+    """
+    short = text.plain_text(summary) if summary else ""
+    if short and plain.startswith(short[:60].rstrip("… .[")):
+        short = ""
+    return EntryText(title, short, plain, tuple(categories), language, feed_url)
+
+
+def stored_text(entry: StoredEntry) -> EntryText:
+    """What topic rules look at in an entry that is stored already: the same as when it came."""
+    return entry_text(
+        entry.title,
+        entry.summary if entry.content else "",
+        entry.text,
+        [category.term for category in entry.categories],
+        entry.language,
+        entry.feed_url,
+    )
+
+
+def after_document(
+    state: FeedState, document: Fetched, thought: Thought, body_hash: bytes, now: datetime
+) -> FeedState:
+    """The feed's state after a document was read."""
+    parsed = thought.parsed
+    dates = [e.published_at or e.updated_at for e in parsed.entries]
+    state = _after_answer(state, document.http_status, document.fresh_for, document.moved_to, now)
+    return replace(
+        state,
+        title=parsed.title or state.title,
+        site_url=parsed.site_url or state.site_url,
+        language=parsed.language or state.language,
+        description=parsed.description,
+        icon_url=parsed.icon_url,
+        validators=document.validators,
+        body_hash=body_hash,
+        identity=thought.identity,
+        last_changed_at=now,
+        per_day=cadence.rhythm([date for date in dates if date is not None], now),
+        length=len(parsed.entries),
+        hint=parsed.hint,
+        skip_hours=parsed.skip_hours,
+        skip_days=parsed.skip_days,
+    )
+
+
+def after_nothing_new(
+    state: FeedState,
+    http_status: int,
+    validators: Validators,
+    fresh_for: timedelta | None,
+    moved_to: str | None,
+    now: datetime,
+) -> FeedState:
+    """The feed's state after a 304, or a document with the bytes of the one before.
+
+    Validators are taken over all the same: servers renew them (RFC 9110 §15.4.5).
+    """
+    per_day = state.per_day
+    if state.last_polled_at is not None:
+        per_day = cadence.slowed(per_day, state.length, max(now - state.last_polled_at, timedelta()))
+    state = _after_answer(state, http_status, fresh_for, moved_to, now)
+    return replace(state, validators=validators, per_day=per_day)
+
+
+def _after_answer(
+    state: FeedState, http_status: int, fresh_for: timedelta | None, moved_to: str | None, now: datetime
+) -> FeedState:
+    state = replace(
+        state,
+        status=FeedStatus.ACTIVE,
+        http_status=http_status,
+        last_error=None,
+        failures=0.0,
+        failing_since=None,
+        last_polled_at=now,
+        last_success_at=now,
+        fresh_until=None if fresh_for is None else now + fresh_for,
+    )
+    if moved_to is None or moved_to == state.url:
+        return replace(state, moved_to=None, moved_since=None, moved_times=0)
+    if moved_to != state.moved_to or state.moved_since is None:
+        return replace(state, moved_to=moved_to, moved_since=now, moved_times=1)
+    times = state.moved_times + 1
+    if times >= MOVED_TIMES and now - state.moved_since >= MOVED_FOR:
+        log.info("%s has moved to %s for good", state.url, moved_to)
+        return replace(state, url=moved_to, moved_to=None, moved_since=None, moved_times=0)
+    return replace(state, moved_times=times)
+
+
+def after_failure(state: FeedState, failure: FetchFailure, now: datetime) -> FeedState:
+    """The feed's state after a failed poll; nothing that was known is forgotten."""
+    return replace(
+        state,
+        status=FeedStatus.GONE if failure.kind is FailureKind.GONE else FeedStatus.FAILING,
+        http_status=failure.http_status,
+        last_error=failure.message,
+        failures=state.failures + cadence.WEIGHTS[failure.kind],
+        failing_since=state.failing_since or now,
+        last_polled_at=now,
+    )
+
+
+# --------------------------------------------------------------------------------- conducting
+
+
+async def documents_behind(
+    fetcher: Fetcher, page: Fetched, executor: Executor | None = None
+) -> AsyncIterator[tuple[str, Fetched]]:
+    """What stands at the addresses where a page's feed may be, the likeliest first, with each address."""
+    loop = asyncio.get_running_loop()
+    candidates = await loop.run_in_executor(executor, discover.find, page.body, page.url, page.links)
+    for candidate in candidates[:CANDIDATES]:
+        if candidate.url != page.url:
+            document = await fetcher.fetch(candidate.url)
+            if isinstance(document, Fetched):
+                yield candidate.url, document
+
+
+async def find_feed(fetcher: Fetcher, url: str) -> tuple[str, ParsedFeed] | FetchFailure:
+    """The feed at an address, or behind it, and the feed's own address."""
+    page = await fetcher.fetch(url)
+    if isinstance(page, FetchFailure):
+        return page
+    if not isinstance(page, Fetched):
+        return FetchFailure(FailureKind.SERVER, f"{url} answered 304 without having been asked to", 304)
+    try:
+        return url, parse.parse(page.body, url=page.url, content_type=page.content_type)
+    except ParseError as error:
+        problem = str(error)
+    async for found, document in documents_behind(fetcher, page):
+        try:
+            return found, parse.parse(document.body, url=document.url, content_type=document.content_type)
+        except ParseError:
+            continue
+    return FetchFailure(FailureKind.NOT_A_FEED, f"{problem}; nor is there a feed where it points to")
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a pass did; the numbers of `aggregator poll --json`."""
+
+    feeds: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    not_modified: int = 0
+    failed: int = 0
+    entries_new: int = 0
+    entries_revised: int = 0
+    failures: list[PollOutcome] = field(default_factory=list)
+
+    def add(self, outcome: PollOutcome, recorded: Recorded) -> None:
+        """Count one poll."""
+        self.feeds += 1
+        setattr(self, outcome.result.value, getattr(self, outcome.result.value) + 1)
+        self.entries_new += recorded.entries_new
+        self.entries_revised += recorded.entries_revised
+        if outcome.result is PollResult.FAILED:
+            self.failures.append(outcome)
+
+
+class Poller:
+    """Conducts polls on one event loop. Use it as an async context manager.
+
+    Args:
+        store: where feeds are claimed and outcomes recorded.
+        fetcher: the door to the network.
+        ruleset: gives the compiled topics; asked for once a document has come.
+        concurrency: polls in flight at once.
+        per_host: feeds of one host that are claimed at once.
+        clock: the time.
+        on_recorded: called on the event loop for each poll once it is stored.
+        chance: a number from [0, 1), for spreading polls.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        fetcher: Fetcher,
+        ruleset: Callable[[], Ruleset],
+        *,
+        concurrency: int,
+        per_host: int,
+        clock: Callable[[], datetime],
+        on_recorded: Callable[[PollOutcome, Recorded], None] = lambda *_: None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._fetcher = fetcher
+        self._ruleset = ruleset
+        self._capacity = 2 * concurrency
+        self._per_host = 4 * per_host
+        self._clock = clock
+        self._on_recorded = on_recorded
+        self._chance = chance
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: list[tuple[PollOutcome, asyncio.Future[None]]] = []
+        self._recording: asyncio.Task[None] | None = None
+        self._full = asyncio.Event()
+        self._thinkers = ThreadPoolExecutor(2, thread_name_prefix="think")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="record")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def in_flight(self) -> int:
+        """How many polls have begun and are not yet recorded."""
+        return len(self._tasks)
+
+    async def start_due(self, *, due_by: datetime | None = None, among: Sequence[int] | None = None) -> int:
+        """Claim what is due, as far as there is room, and begin to poll it; returns how many."""
+        room = self._capacity - len(self._tasks)
+        if room < self._capacity // 2:
+            return 0
+        now = self._clock()
+        claims = await self._on_writer(
+            lambda: self._store.claim(
+                now, due_by=due_by or now, limit=room, per_host=self._per_host, lease=LEASE, among=among
+            )
+        )
+        for claim in claims:
+            task = asyncio.create_task(self._poll_and_record(claim))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return len(claims)
+
+    async def run(self, *, among: Sequence[int] | None = None) -> None:
+        """One pass over all that is due at its start."""
+        due_by = self._clock()
+        while True:
+            await self.start_due(due_by=due_by, among=among)
+            if not self._tasks:
+                return
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def stop(self, grace: float = 3.0) -> None:
+        """Let polls end for `grace` seconds, give back what has not, and record the rest."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._recording is not None:
+            await asyncio.gather(self._recording, return_exceptions=True)
+        self._thinkers.shutdown(wait=False, cancel_futures=True)
+        self._writer.shutdown(wait=True)
+
+    async def _poll_and_record(self, claim: Claim) -> None:
+        try:
+            outcome = await self._poll(claim)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._on_writer(lambda: self._store.release([claim])))
+            raise
+        recorded = asyncio.get_running_loop().create_future()
+        self._waiting.append((outcome, recorded))
+        if self._recording is None or self._recording.done():
+            self._recording = asyncio.create_task(self._record_groups())
+        if len(self._waiting) >= GROUP:
+            self._full.set()
+        await recorded
+
+    async def _record_groups(self) -> None:
+        """Record what is waiting, and what gathers meanwhile, until nothing waits."""
+        while self._waiting:
+            self._full.clear()
+            if len(self._waiting) < min(GROUP, len(self._tasks)):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._full.wait(), GATHER)
+            group, self._waiting = self._waiting, []
+            try:
+                await self._record([outcome for outcome, _ in group])
+            finally:
+                for _, recorded in group:
+                    if not recorded.done():
+                        recorded.set_result(None)
+
+    async def _record(self, outcomes: Sequence[PollOutcome]) -> None:
+        try:
+            results = await self._on_writer(lambda: self._store.record(outcomes, self._clock()))
+        except StoreError as error:
+            # Nothing is lost: the leases end, and the feeds are polled again.
+            log.error("%d polls could not be recorded: %s", len(outcomes), error)  # noqa: TRY400 – no traceback
+            return
+        except Exception:
+            if len(outcomes) > 1:  # one that cannot be stored must not take the others with it
+                for outcome in outcomes:
+                    await self._record([outcome])
+                return
+            log.exception("the poll of %s could not be recorded", outcomes[0].claim.state.url)
+            failure = FetchFailure(FailureKind.INTERNAL, "its entries could not be stored; see the log")
+            outcomes = [
+                self._failed(outcomes[0].claim, outcomes[0].claim.state, failure, outcomes[0].started_at)
+            ]
+            results = await self._on_writer(lambda: self._store.record(outcomes, self._clock()))
+        for outcome, recorded in zip(outcomes, results, strict=True):
+            self._on_recorded(outcome, recorded)
+
+    async def _poll(self, claim: Claim) -> PollOutcome:
+        started_at = self._clock()
+        try:
+            async with asyncio.timeout(POLL_LIMIT.total_seconds()):
+                return await self._attempt(claim, started_at)
+        except TimeoutError:
+            limit = POLL_LIMIT.total_seconds()
+            failure = FetchFailure(FailureKind.TIMEOUT, f"not done within {limit:.0f} s, redirects included")
+        except Exception as error:
+            log.exception("a fault of ours while polling %s", claim.state.url)
+            failure = FetchFailure(
+                FailureKind.INTERNAL, f"a fault of aggregator itself: {error!r}; see the log"
+            )
+        return self._failed(claim, claim.state, failure, started_at)
+
+    async def _attempt(self, claim: Claim, started_at: datetime) -> PollOutcome:
+        state = claim.state
+        result = await self._fetcher.fetch(state.url, state.validators)
+        if isinstance(result, FetchFailure):
+            # The address that was discovered once may be dead: the site may have another one now.
+            if state.url != claim.subscription.url and result.http_status in (404, 410):
+                state = replace(state, url=claim.subscription.url, validators=Validators())
+                result = await self._fetcher.fetch(state.url)
+            if isinstance(result, FetchFailure):
+                return self._failed(claim, claim.state, result, started_at)
+        if isinstance(result, NotModified):
+            state = after_nothing_new(
+                state, 304, result.validators, result.fresh_for, result.moved_to, started_at
+            )
+            return self._done(claim, PollResult.NOT_MODIFIED, state, started_at, 304)
+        body_hash = blake2b(result.body, digest_size=16).digest()
+        if body_hash == state.body_hash:
+            state = after_nothing_new(
+                state, result.http_status, result.validators, result.fresh_for, result.moved_to, started_at
+            )
+            return self._done(claim, PollResult.UNCHANGED, state, started_at, result.http_status)
+        try:
+            thought = await self._think(result, claim)
+        except ParseError as error:
+            return await self._discover(claim, state, result, error, started_at)
+        state = after_document(state, result, thought, body_hash, started_at)
+        return self._done(claim, PollResult.CHANGED, state, started_at, result.http_status, thought.changes)
+
+    async def _discover(
+        self, claim: Claim, state: FeedState, page: Fetched, problem: ParseError, started_at: datetime
+    ) -> PollOutcome:
+        """What came is no feed: look for the feed behind it."""
+        async for url, document in documents_behind(self._fetcher, page, self._thinkers):
+            try:
+                thought = await self._think(document, claim)
+            except ParseError:
+                continue
+            log.info("the feed of %s is %s", claim.subscription.url, url)
+            body_hash = blake2b(document.body, digest_size=16).digest()
+            state = after_document(replace(state, url=url), document, thought, body_hash, started_at)
+            return self._done(
+                claim, PollResult.CHANGED, state, started_at, document.http_status, thought.changes
+            )
+        failure = FetchFailure(FailureKind.NOT_A_FEED, str(problem), http_status=page.http_status)
+        return self._failed(claim, claim.state, failure, started_at)
+
+    async def _think(self, document: Fetched, claim: Claim) -> Thought:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._thinkers, lambda: think(document, claim, self._store.known, self._ruleset())
+        )
+
+    def _done(
+        self,
+        claim: Claim,
+        result: PollResult,
+        state: FeedState,
+        started_at: datetime,
+        http_status: int | None,
+        changes: tuple[EntryChange, ...] = (),
+    ) -> PollOutcome:
+        now = self._clock()
+        every = claim.subscription.every
+        return PollOutcome(
+            claim=claim,
+            result=result,
+            state=cadence.next_poll(state, every=every, now=now, chance=self._chance()),
+            started_at=started_at,
+            seconds=(now - started_at).total_seconds(),
+            http_status=http_status,
+            changes=changes,
+        )
+
+    def _failed(
+        self, claim: Claim, state: FeedState, failure: FetchFailure, started_at: datetime
+    ) -> PollOutcome:
+        now = self._clock()
+        state = cadence.next_poll(
+            after_failure(state, failure, started_at),
+            every=claim.subscription.every,
+            now=now,
+            chance=self._chance(),
+            retry_after=failure.retry_after,
+        )
+        return PollOutcome(
+            claim=claim,
+            result=PollResult.FAILED,
+            state=state,
+            started_at=started_at,
+            seconds=(now - started_at).total_seconds(),
+            http_status=failure.http_status,
+            error=failure.message,
+            failure=failure.kind,
+        )
+
+    async def _on_writer(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work)

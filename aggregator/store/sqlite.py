@@ -1,0 +1,919 @@
+"""The store on SQLite: one writing connection behind a lock, one reading connection a thread.
+
+Every write transaction begins IMMEDIATE: a deferred one that reads first can fail at its first
+write, in WAL mode, with no wait at all.
+"""
+
+import os
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self, TypeVar
+
+from aggregator.errors import StoreBusyError, StoreError, UnknownError
+from aggregator.model import (
+    Attribution,
+    Claim,
+    Entry,
+    FeedReport,
+    FeedState,
+    FeedStatus,
+    Hit,
+    Known,
+    Match,
+    New,
+    OutputFeed,
+    PollOutcome,
+    Revised,
+    Seen,
+    StoredEntry,
+    Subscription,
+    Tag,
+)
+from aggregator.store import rows, schema
+from aggregator.store.rows import stamp
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = timedelta(seconds=30)
+"""How long a statement waits for another program's lock before it is a `StoreBusyError`."""
+
+POLL_LOG_KEPT = timedelta(days=30)
+"""How long rows of `polls` are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionChanges:
+    """What `subscribe` did (or would do): addresses of the feeds concerned."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    resumed: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What `record` wrote for one outcome. `accepted` is False where the lease had been lost."""
+
+    accepted: bool
+    entries_new: int = 0
+    entries_revised: int = 0
+
+
+def open_store(path: str | Path, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> "Store":
+    """Open the database, making or migrating it where needed.
+
+    Args:
+        path: the SQLite file; its folder is made where it is missing.
+        busy_timeout: how long to wait for another program's lock.
+
+    Raises:
+        StoreError: the file cannot be opened, is no database of ours, or is of a newer version.
+        StoreBusyError: another program holds it for longer than `busy_timeout`.
+    """
+    path = str(path).removeprefix("sqlite:///")
+    if "://" in path:
+        raise StoreError(f"{path}: only SQLite is supported; give the path of a file")
+    return Store(Path(path), busy_timeout)
+
+
+class Store:
+    """All reads and writes. Safe to use from several threads; close it when done.
+
+    Any method may raise `StoreError`, and `StoreBusyError` when another program holds the file.
+    """
+
+    def __init__(self, path: Path, busy_timeout: timedelta) -> None:
+        """Use `open_store`."""
+        self.path = path
+        self._timeout = busy_timeout.total_seconds()
+        self._lock = threading.Lock()
+        self._watching = threading.Lock()
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        with self._errors():
+            _make_private(path)
+            self._writer = self._connect()
+            try:
+                self._migrate()
+                self._watcher = self._connect(reader=True)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def close(self) -> None:
+        """Close every connection; the store is of no use afterwards."""
+        with self._lock, self._errors():
+            for connection in (*self._readers, self._watcher, self._writer):
+                connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -------------------------------------------------------------------------- connections
+
+    def _connect(self, *, reader: bool = False) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if reader:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA cache_size = -16000")
+        return connection
+
+    def _migrate(self) -> None:
+        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if version == schema.VERSION:
+            return
+        if version > schema.VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer version of aggregator (schema {version}, this one knows "
+                f"{schema.VERSION}): upgrade aggregator, or use another database"
+            )
+        from sqlite_utils import Database
+
+        self._writer.row_factory = None  # sqlite-utils expects tuples
+        self._writer.execute("BEGIN IMMEDIATE")  # two programs may open a new file at once
+        try:
+            schema.migrations().apply(Database(self._writer))
+            self._writer.execute(f"PRAGMA user_version = {schema.VERSION:d}")
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+        self._writer.row_factory = sqlite3.Row
+
+    @property
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect(reader=True)
+            self._readers.append(connection)
+        return connection
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._errors():
+            yield self._reader
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._errors():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        # Programming and integrity errors are bugs of ours and stay what they are.
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise StoreBusyError(
+                    f"{self.path} has been locked by another program for {self._timeout:.0f} s"
+                ) from error
+            raise StoreError(f"{self.path}: {error}") from error
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path}: {error}") from error
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror or error}") from error
+
+    def version(self) -> int:
+        """A number that changes whenever any program has committed to the database."""
+        with self._watching, self._errors():
+            number: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
+            return number
+
+    # ------------------------------------------------------------------------ subscriptions
+
+    def subscribe(
+        self, subscriptions: Iterable[Subscription], now: datetime, *, dry_run: bool = False
+    ) -> SubscriptionChanges:
+        """Make the feeds those of the configuration: new ones are due at once, others are paused.
+
+        Nothing is deleted. A feed that returns to the configuration resumes where it stopped.
+
+        Args:
+            subscriptions: all of the configuration, disabled ones included.
+            now: the time.
+            dry_run: only tell what would change.
+        """
+        with self._read() as db:
+            present = {
+                row["subscription_url"]: row
+                for row in db.execute(
+                    "SELECT subscription_url, name, wished_language, tags, every_seconds, status FROM feeds"
+                )
+            }
+        added, changed, resumed = [], [], []
+        updates: list[dict[str, Any]] = []
+        paused = {url for url, row in present.items() if row["status"] != FeedStatus.PAUSED}
+        for wish in subscriptions:
+            values = rows.wish_values(wish)
+            row = present.get(wish.url)
+            if row is None:
+                if wish.enabled:
+                    added.append((wish, values))
+                continue
+            if wish.enabled:
+                paused.discard(wish.url)
+                if row["status"] == FeedStatus.PAUSED:
+                    resumed.append(wish.url)
+            if any(row[name] != value for name, value in values.items()):
+                changed.append(wish.url)
+                updates.append(values)
+        changes = SubscriptionChanges(
+            added=tuple(wish.url for wish, _ in added),
+            changed=tuple(changed),
+            resumed=tuple(resumed),
+            paused=tuple(sorted(paused)),
+        )
+        if dry_run or changes == SubscriptionChanges():
+            return changes
+        with self._write() as db:
+            db.executemany(
+                """INSERT INTO feeds (subscription_url, url, host, name, wished_language, tags, every_seconds,
+                                      added_at, next_poll_at)
+                   VALUES (:subscription_url, :subscription_url, :host, :name, :wished_language, :tags,
+                           :every_seconds, :now, :now)
+                   ON CONFLICT (subscription_url) DO NOTHING""",
+                [{**values, "host": rows.host(wish.url), "now": stamp(now)} for wish, values in added],
+            )
+            # A shorter `every` takes effect now, not after the interval that was planned before it.
+            db.executemany(
+                """UPDATE feeds SET name = :name, wished_language = :wished_language, tags = :tags,
+                          next_poll_at = CASE WHEN :every_seconds IS NOT every_seconds THEN :now
+                                              ELSE next_poll_at END,
+                          every_seconds = :every_seconds
+                    WHERE subscription_url = :subscription_url""",
+                [{**values, "now": stamp(now)} for values in updates],
+            )
+            db.executemany(
+                "UPDATE feeds SET status = 'active' WHERE subscription_url = ?", [(url,) for url in resumed]
+            )
+            db.executemany(
+                "UPDATE feeds SET status = 'paused', leased_until = NULL WHERE subscription_url = ?",
+                [(url,) for url in paused],
+            )
+        return changes
+
+    # --------------------------------------------------------------------------------- polls
+
+    def claim(
+        self,
+        now: datetime,
+        *,
+        due_by: datetime,
+        limit: int,
+        per_host: int,
+        lease: timedelta,
+        among: Sequence[int] | None = None,
+    ) -> tuple[Claim, ...]:
+        """Take feeds to poll; until `lease` ends nobody else is given them.
+
+        Feeds are ranked within their host first, so that a host with many due feeds starves no other.
+
+        Args:
+            now: the time.
+            due_by: feeds that are due by this time.
+            limit: at most this many.
+            per_host: at most this many of one host, those under lease already included.
+            lease: how long they are ours.
+            among: only these feeds; None: all.
+        """
+        wanted = "status != 'paused' AND next_poll_at <= :due_by"
+        if among is not None:
+            wanted += " AND id IN (" + ",".join(map(str, map(int, among))) + ")"
+        values = {"now": stamp(now), "due_by": stamp(due_by), "limit": limit, "per_host": per_host}
+        with self._read() as db:  # a tick that finds nothing due takes no write lock
+            if db.execute(f"SELECT 1 FROM feeds WHERE {wanted} LIMIT 1", values).fetchone() is None:
+                return ()
+        with self._write() as db:
+            found = db.execute(
+                f"""WITH
+                    held AS (SELECT host, count(*) AS held FROM feeds WHERE leased_until > :now GROUP BY host),
+                    free AS (
+                        SELECT id, next_poll_at,
+                               row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id)
+                               + coalesce((SELECT held FROM held WHERE held.host = feeds.host), 0) AS place
+                          FROM feeds
+                         WHERE {wanted} AND (leased_until IS NULL OR leased_until <= :now))
+                    UPDATE feeds SET fence = fence + 1, leased_until = :until
+                     WHERE id IN (SELECT id FROM free WHERE place <= :per_host
+                                   ORDER BY place, next_poll_at, id LIMIT :limit)
+                 RETURNING *""",
+                {**values, "until": stamp(now + lease)},
+            ).fetchall()
+        return tuple(Claim(row["id"], row["fence"], rows.subscription(row), rows.state(row)) for row in found)
+
+    def make_due(self, now: datetime, ids: Sequence[int] | None = None) -> int:
+        """Make feeds due now, all that are not paused or those of `ids`; returns how many there are."""
+        chosen = "" if ids is None else " AND id IN (" + ",".join(map(str, map(int, ids))) + ")"
+        with self._write() as db:
+            return db.execute(
+                f"UPDATE feeds SET next_poll_at = min(next_poll_at, ?) WHERE status != 'paused'{chosen}",
+                (stamp(now),),
+            ).rowcount
+
+    def count_due(self, due_by: datetime) -> int:
+        """How many feeds are due by a time."""
+        with self._read() as db:
+            number: int = db.execute(
+                "SELECT count(*) FROM feeds WHERE status != 'paused' AND next_poll_at <= ?", (stamp(due_by),)
+            ).fetchone()[0]
+        return number
+
+    def release(self, claims: Iterable[Claim]) -> None:
+        """Give claimed feeds back unpolled."""
+        with self._write() as db:
+            db.executemany(
+                "UPDATE feeds SET leased_until = NULL WHERE id = ? AND fence = ?",
+                [(claim.feed_id, claim.fence) for claim in claims],
+            )
+
+    def known(
+        self, feed_id: int, keys: Sequence[str], url_keys: Sequence[int]
+    ) -> tuple[tuple[Known, ...], frozenset[str]]:
+        """What is stored of a document's entries.
+
+        Args:
+            feed_id: the feed.
+            keys: identities to look for.
+            url_keys: hashes of canonical URLs to look for, within the same feed.
+
+        Returns:
+            The known entries, and those of `keys` that retention has removed.
+        """
+        found: dict[int, Known] = {}
+        columns = "id, key, guid, url_key, title, hash"
+        with self._read() as db:
+            for name, wanted in (("key", keys), ("url_key", url_keys)):
+                for part in _chunks(wanted):
+                    marks = ",".join("?" * len(part))
+                    for row in db.execute(
+                        f"SELECT {columns} FROM entries WHERE feed_id = ? AND {name} IN ({marks})",
+                        (feed_id, *part),
+                    ):
+                        found[row[0]] = Known(*row)
+            removed: set[str] = set()
+            for part in _chunks(keys):
+                marks = ",".join("?" * len(part))
+                removed.update(
+                    row[0]
+                    for row in db.execute(
+                        f"SELECT key FROM tombstones WHERE feed_id = ? AND key IN ({marks})", (feed_id, *part)
+                    )
+                )
+        return tuple(found.values()), frozenset(removed)
+
+    def record(self, outcomes: Sequence[PollOutcome], now: datetime) -> tuple[Recorded, ...]:
+        """Write everything that a group of polls learned, in one transaction.
+
+        An outcome whose lease has passed to somebody else is left out: its feed has been claimed
+        again, and whoever holds it now writes what there is.
+
+        Args:
+            outcomes: at most one for each feed.
+            now: the time that new entries are first seen at.
+
+        Returns:
+            What was written, in the order of `outcomes`.
+        """
+        with self._write() as db:
+            return tuple(_Recording(db, outcome, stamp(now)).run() for outcome in outcomes)
+
+    def next_due_at(self) -> datetime | None:
+        """When the next feed will be due; None where there is none."""
+        with self._read() as db:
+            row = db.execute("SELECT min(next_poll_at) FROM feeds WHERE status != 'paused'").fetchone()
+        return rows.moment_or_none(row[0])
+
+    # --------------------------------------------------------------------------------- reads
+
+    def feeds(self, ids: Sequence[int] | None = None) -> tuple[FeedReport, ...]:
+        """Every feed with its health, in the order of subscription, or those of `ids`."""
+        where = "" if ids is None else "WHERE feeds.id IN (" + ",".join(map(str, map(int, ids))) + ")"
+        with self._read() as db:
+            found = db.execute(
+                f"""SELECT feeds.*, (SELECT count(*) FROM entries WHERE feed_id = feeds.id) AS entries
+                      FROM feeds {where} ORDER BY feeds.id"""
+            ).fetchall()
+        return tuple(
+            FeedReport(
+                id=row["id"],
+                subscription=rows.subscription(row),
+                state=rows.state(row),
+                entries=row["entries"],
+                entries_per_week=7 * (row["per_day"] or 0.0),
+            )
+            for row in found
+        )
+
+    def find_feeds(self, wanted: Sequence[str]) -> tuple[int, ...]:
+        """Ids of the feeds that are meant by addresses, names or ids, whether paused or not.
+
+        Raises:
+            UnknownError: one of them fits no feed.
+        """
+        ids = []
+        with self._read() as db:
+            for word in wanted:
+                found = db.execute(
+                    """SELECT id FROM feeds
+                        WHERE subscription_url = :word OR url = :word OR title = :word COLLATE NOCASE
+                           OR (name IS NULL AND own_title = :word COLLATE NOCASE)""",
+                    {"word": word},
+                ).fetchall()
+                if not found:
+                    raise UnknownError(
+                        f"no feed has the address or name {word!r}; `aggregator feeds` lists them all"
+                    )
+                ids += [row[0] for row in found]
+        return tuple(dict.fromkeys(ids))
+
+    def entry(self, entry_id: int) -> StoredEntry:
+        """One entry. Raises UnknownError where there is none with this id."""
+        found = self._entries([entry_id])
+        if not found:
+            raise UnknownError(f"there is no entry {entry_id}; `aggregator search` shows the ids of entries")
+        return found[0]
+
+    def entries(
+        self, output: OutputFeed, *, limit: int | None = None, once: bool = True
+    ) -> tuple[StoredEntry, ...]:
+        """The entries that an output feed carries, newest first.
+
+        Args:
+            output: which topic and aspect, and how many.
+            limit: instead of the output feed's own limit.
+            once: only the first copy of each article.
+        """
+        tagged = ""
+        if output.topic is not None:
+            aspect = "t.aspect IS NULL" if output.aspect is None else "t.aspect = :aspect"
+            tagged = f"""AND EXISTS (SELECT 1 FROM entry_tags t WHERE t.entry_id = {{entry}}.id
+                                        AND t.topic = :topic AND {aspect})"""
+        first = f"""AND NOT EXISTS (SELECT 1 FROM entries c WHERE c.article_id = e.article_id
+                                       AND c.id < e.id {tagged.format(entry="c")})"""
+        with self._read() as db:
+            ids = [
+                row[0]
+                for row in db.execute(
+                    f"""SELECT e.id FROM entries e WHERE 1 {tagged.format(entry="e")} {first if once else ""}
+                         ORDER BY e.listed_at DESC, e.id DESC LIMIT :limit""",
+                    {
+                        "topic": output.topic,
+                        "aspect": output.aspect,
+                        "limit": output.limit if limit is None else limit,
+                    },
+                )
+            ]
+        return self._entries(ids)
+
+    def copies(self, article_id: int) -> tuple[StoredEntry, ...]:
+        """All entries of an article, the first seen first."""
+        with self._read() as db:
+            ids = db.execute(
+                "SELECT id FROM entries WHERE article_id = ? ORDER BY id", (article_id,)
+            ).fetchall()
+        return self._entries([row[0] for row in ids])
+
+    def is_empty(self) -> bool:
+        """True while there is no entry."""
+        with self._read() as db:
+            return db.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is None
+
+    def search(
+        self,
+        query: str,
+        *,
+        topic: str | None = None,
+        feed_ids: Sequence[int] | None = None,
+        since: datetime | None = None,
+        limit: int = 20,
+    ) -> tuple[Hit, ...]:
+        """Full-text search over title and text, best first.
+
+        Args:
+            query: in FTS5's language; what is not valid in it is taken as plain words.
+            topic: only entries with this tag.
+            feed_ids: only entries of these feeds.
+            since: only entries listed at or after this time.
+            limit: at most this many.
+        """
+        conditions = ""
+        if topic is not None:
+            conditions += (
+                " AND EXISTS (SELECT 1 FROM entry_tags t WHERE t.entry_id = e.id AND t.topic = :topic)"
+            )
+        if feed_ids is not None:
+            conditions += " AND e.feed_id IN (" + ",".join(map(str, map(int, feed_ids))) + ")"
+        if since is not None:
+            conditions += " AND e.listed_at >= :since"
+        statement = f"""SELECT e.id, snippet(entries_fts, -1, '[', ']', '…', 24)
+                          FROM entries_fts JOIN entries e ON e.id = entries_fts.rowid
+                         WHERE entries_fts MATCH :query {conditions}
+                         ORDER BY bm25(entries_fts, 4.0, 1.0), e.id DESC LIMIT :limit"""
+        values = {"topic": topic, "since": rows.stamp_or_none(since), "limit": limit}
+        with self._read() as db:
+            try:
+                found = db.execute(statement, {**values, "query": query}).fetchall()
+            except sqlite3.OperationalError as error:
+                if "fts5" not in str(error) and "no such column" not in str(error):
+                    raise
+                words = " ".join('"' + word.replace('"', '""') + '"' for word in query.split())
+                found = db.execute(statement, {**values, "query": words or '""'}).fetchall()
+        snippets = {row[0]: row[1] for row in found}
+        return tuple(Hit(entry, snippets[entry.id]) for entry in self._entries(list(snippets)))
+
+    def _entries(self, ids: Sequence[int]) -> tuple[StoredEntry, ...]:
+        """Entries whole, in the order of `ids`; those that do not exist are left out."""
+        if not ids:
+            return ()
+        listed = "(" + ",".join(map(str, ids)) + ")"
+        with self._read() as db:
+            found = {
+                row["id"]: row
+                for row in db.execute(
+                    f"""SELECT e.*, f.title AS feed_title, f.url AS feed_url, f.site_url AS feed_site_url
+                          FROM entries e JOIN feeds f ON f.id = e.feed_id WHERE e.id IN {listed}"""
+                )
+            }
+            tags = _grouped(
+                db.execute(
+                    f"""SELECT entry_id, topic, aspect, score FROM entry_tags WHERE entry_id IN {listed}
+                         ORDER BY topic, aspect IS NOT NULL, score DESC, aspect"""
+                ),
+                Tag,
+            )
+            matches = _grouped(
+                db.execute(
+                    f"""SELECT entry_id, topic, rule, term, field, start, "end" FROM matches
+                         WHERE entry_id IN {listed} ORDER BY rowid"""
+                ),
+                Match,
+            )
+            attributions = _grouped(
+                db.execute(
+                    f"SELECT entry_id, name, url FROM attributions WHERE entry_id IN {listed} ORDER BY rowid"
+                ),
+                Attribution,
+            )
+            copies: dict[int, list[str]] = defaultdict(list)
+            for row in db.execute(
+                f"""SELECT article_id, url FROM entries WHERE url IS NOT NULL AND article_id IN
+                      (SELECT article_id FROM entries WHERE id IN {listed}) ORDER BY id"""
+            ):
+                copies[row[0]].append(row[1])
+        return tuple(
+            rows.stored_entry(
+                row,
+                tags=tags.get(entry_id, ()),
+                matches=matches.get(entry_id, ()),
+                attributions=attributions.get(entry_id, ()),
+                also=tuple(dict.fromkeys(url for url in copies[row["article_id"]] if url != row["url"])),
+            )
+            for entry_id in ids
+            if (row := found.get(entry_id)) is not None
+        )
+
+    def query(self, statement: str, values: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Rows of a read-only statement of our own making, as dicts, one by one (for exports)."""
+        with self._read() as db:
+            for row in db.execute(statement, dict(values or {})):
+                yield dict(row)
+
+    # -------------------------------------------------------------------------------- topics
+
+    def topic_revisions(self) -> dict[str, str]:
+        """By which revision of each topic's rules the stored entries have been tagged."""
+        with self._read() as db:
+            return {row[0]: row[1] for row in db.execute("SELECT slug, revision FROM topics")}
+
+    def entries_after(self, entry_id: int, limit: int) -> tuple[StoredEntry, ...]:
+        """A page of all entries by ascending id, for walks over the whole store."""
+        with self._read() as db:
+            ids = db.execute("SELECT id FROM entries WHERE id > ? ORDER BY id LIMIT ?", (entry_id, limit))
+            return self._entries([row[0] for row in ids.fetchall()])
+
+    def retag(self, page: Sequence[tuple[int, tuple[Tag, ...], tuple[Match, ...]]]) -> None:
+        """Replace the tags and matches of some entries."""
+        with self._write() as db:
+            ids = [(entry_id,) for entry_id, _, _ in page]
+            db.executemany("DELETE FROM entry_tags WHERE entry_id = ?", ids)
+            db.executemany("DELETE FROM matches WHERE entry_id = ?", ids)
+            for entry_id, tags, matches in page:
+                _write_tags(db, entry_id, tags, matches)
+
+    def retagged(self, topics: Iterable[tuple[str, str, str]]) -> None:
+        """Note that every stored entry is now tagged by these topics: slug, title and revision of each."""
+        with self._write() as db:
+            db.execute("DELETE FROM topics")
+            db.executemany("INSERT INTO topics (slug, title, revision) VALUES (?, ?, ?)", topics)
+
+    # --------------------------------------------------------------------------- maintenance
+
+    def property(self, name: str, make: Callable[[], str]) -> str:
+        """A named value that is made once and then stays."""
+        with self._read() as db:
+            row = db.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            with self._write() as db:
+                db.execute("INSERT OR IGNORE INTO properties VALUES (?, ?)", (name, make()))
+                row = db.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()
+        value: str = row[0]
+        return value
+
+    def set_property(self, name: str, value: str) -> None:
+        """Give a named value."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO properties VALUES (?, ?)", (name, value))
+
+    def prune(self, now: datetime, retention: timedelta | None, *, limit: int = 1000) -> int:
+        """Remove a page of what is too old, and old rows of the poll log.
+
+        An entry that its feed still shows is never removed; each one removed leaves a tombstone.
+
+        Returns:
+            How many entries were removed; less than `limit` when nothing is left to remove.
+        """
+        with self._write() as db:
+            db.execute("DELETE FROM polls WHERE started_at < ?", (stamp(now - POLL_LOG_KEPT),))
+            if retention is None:
+                return 0
+            old = db.execute(
+                """SELECT e.id, e.feed_id, e.key, e.title, e.text, e.article_id
+                     FROM entries e JOIN feeds f ON f.id = e.feed_id
+                    WHERE e.listed_at < ? AND e.last_seen_at < f.last_changed_at
+                    ORDER BY e.listed_at LIMIT ?""",
+                (stamp(now - retention), limit),
+            ).fetchall()
+            for row in old:
+                db.execute(
+                    "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)",
+                    (row["feed_id"], row["key"], stamp(now)),
+                )
+                _unindex(db, row)
+                db.execute("DELETE FROM entries WHERE id = ?", (row["id"],))
+                _recount(db, row["article_id"])
+            return len(old)
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy while others read and write, and check it.
+
+        Raises:
+            StoreError: it cannot be written, or the copy is not sound.
+        """
+        with self._errors():
+            _make_private(target)
+            copy = sqlite3.connect(target)
+            try:
+                with self._read() as db:
+                    db.backup(copy, pages=1000, sleep=0)
+                verdict = copy.execute("PRAGMA integrity_check").fetchone()[0]
+            finally:
+                copy.close()
+        if verdict != "ok":
+            raise StoreError(f"{target}: the copy is not sound: {verdict}")
+
+
+class _Recording:
+    """One outcome on its way into the store, within the transaction of its group."""
+
+    def __init__(self, db: sqlite3.Connection, outcome: PollOutcome, now: str) -> None:
+        self.db = db
+        self.outcome = outcome
+        self.now = now
+        self.feed_id = outcome.claim.feed_id
+        self.revised = 0
+
+    def run(self) -> Recorded:
+        if not self._update_feed(self.outcome.state):
+            return Recorded(accepted=False)
+        started_at = stamp(self.outcome.started_at)
+        new = [change.entry for change in self.outcome.changes if isinstance(change, New)]
+        for change in self.outcome.changes:
+            if isinstance(change, Revised):
+                self._revise(change.entry_id, change.entry)
+        self.db.executemany(
+            "UPDATE entries SET last_seen_at = ? WHERE id = ?",
+            [(started_at, c.entry_id) for c in self.outcome.changes if isinstance(c, Seen | Revised)],
+        )
+        if new:
+            self._insert(new)
+        self._log(len(new), self.revised)
+        return Recorded(accepted=True, entries_new=len(new), entries_revised=self.revised)
+
+    def _update_feed(self, state: FeedState) -> bool:
+        values = rows.state_values(state)
+        # A feed that was paused while it was being polled stays paused.
+        given = {"status": "CASE status WHEN 'paused' THEN status ELSE :status END", "leased_until": "NULL"}
+        statement = _update("feeds", (*values, "leased_until"), "id = :id AND fence = :fence", given)
+        cursor = self.db.execute(statement, {**values, "id": self.feed_id, "fence": self.outcome.claim.fence})
+        return cursor.rowcount == 1
+
+    def _insert(self, entries: Sequence[Entry]) -> None:
+        db, now = self.db, self.now
+        url = self.outcome.claim.subscription.url
+        # The first document of a feed is the past: it stands in lists by its own dates. What comes
+        # later stands by when we found it, so that nothing slips in below what was already read.
+        backfill = self.outcome.claim.state.last_changed_at is None
+        next_entry = _next_id(db, "entries")
+        next_article = _next_id(db, "articles")
+        articles, inserted, indexed = [], [], []
+        joined: set[int] = set()
+        known: dict[int, int] = {}
+        for entry_id, entry in enumerate(entries, next_entry):
+            article_id = self._article(entry, known)
+            if article_id is None:
+                article_id = next_article
+                next_article += 1
+                articles.append((article_id, entry_id, 1, 1, now))
+            else:
+                joined.add(article_id)
+            if entry.url_key is not None:
+                known[entry.url_key] = article_id
+            listed = now
+            if backfill and entry.published_at is not None:
+                listed = min(now, stamp(entry.published_at))
+            inserted.append(
+                {
+                    "id": entry_id,
+                    "feed_id": self.feed_id,
+                    "first_seen_at": now,
+                    "last_seen_at": stamp(self.outcome.started_at),
+                    "changed_at": now,
+                    "listed_at": listed,
+                    "article_id": article_id,
+                    "uid": rows.uid(url, entry.key),
+                    "key": entry.key,
+                    **rows.content_values(entry),
+                }
+            )
+            indexed.append((entry_id, entry.title, entry.text))
+        db.executemany(
+            "INSERT INTO articles (id, canonical_entry_id, entry_count, feed_count, first_seen_at) VALUES (?,?,?,?,?)",
+            articles,
+        )
+        db.executemany(_insert("entries", inserted[0]), inserted)
+        db.executemany("INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)", indexed)
+        for entry_id, entry in enumerate(entries, next_entry):
+            _write_tags(db, entry_id, entry.tags, entry.matches)
+            _write_attributions(db, entry_id, entry.attributions)
+        for article_id in joined:
+            _recount(db, article_id)
+
+    def _article(self, entry: Entry, known: Mapping[int, int]) -> int | None:
+        """The article that an entry of this canonical URL already belongs to."""
+        if entry.url_key is None:
+            return None
+        if entry.url_key in known:
+            return known[entry.url_key]
+        row = self.db.execute(
+            "SELECT article_id FROM entries WHERE url_key = ? ORDER BY id LIMIT 1", (entry.url_key,)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def _revise(self, entry_id: int, entry: Entry) -> None:
+        db = self.db
+        old = db.execute(
+            "SELECT id, revision, changed_at, title, summary, content, text FROM entries WHERE id = ?",
+            (entry_id,),
+        ).fetchone()
+        if old is None:  # pruned since the decision was made
+            return
+        values = {"id": entry_id, **rows.content_values(entry)}
+        # What differs only in a date, a category or markup that we drop is no revision to a reader.
+        if (old["title"], old["summary"], old["content"]) == (entry.title, entry.summary, entry.content):
+            db.execute(_update("entries", values, "id = :id"), values)
+            return
+        self.revised += 1
+        db.execute(
+            "INSERT INTO revisions (entry_id, revision, seen_at, title, summary, content) VALUES (?,?,?,?,?,?)",
+            (entry_id, old["revision"], old["changed_at"], old["title"], old["summary"], old["content"]),
+        )
+        _unindex(db, old)
+        values |= {"revision": old["revision"] + 1, "changed_at": self.now}
+        db.execute(_update("entries", values, "id = :id"), values)
+        db.execute(
+            "INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)",
+            (entry_id, entry.title, entry.text),
+        )
+        for table in ("entry_tags", "matches", "attributions"):
+            db.execute(f"DELETE FROM {table} WHERE entry_id = ?", (entry_id,))
+        _write_tags(db, entry_id, entry.tags, entry.matches)
+        _write_attributions(db, entry_id, entry.attributions)
+
+    def _log(self, new: int, revised: int) -> None:
+        outcome = self.outcome
+        self.db.execute(
+            "INSERT INTO polls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self.feed_id, stamp(outcome.started_at), round(outcome.seconds, 3), outcome.http_status,
+                outcome.result.value, new, revised, outcome.error,
+                None if outcome.failure is None else outcome.failure.value,
+            ),
+        )  # fmt: skip
+
+
+def _insert(table: str, columns: Iterable[str]) -> str:
+    names = list(columns)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
+
+
+def _update(
+    table: str, columns: Iterable[str], where: str, given: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """An UPDATE of named parameters; `given` holds expressions for some of the columns instead."""
+    sets = ", ".join(f"{name} = {given.get(name, ':' + name)}" for name in columns)
+    return f"UPDATE {table} SET {sets} WHERE {where}"
+
+
+def _next_id(db: sqlite3.Connection, table: str) -> int:
+    highest: int = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
+    return highest + 1
+
+
+def _write_tags(db: sqlite3.Connection, entry_id: int, tags: Iterable[Tag], matches: Iterable[Match]) -> None:
+    db.executemany(
+        "INSERT INTO entry_tags VALUES (?, ?, ?, ?)",
+        [(entry_id, tag.topic, tag.aspect, tag.score) for tag in tags],
+    )
+    db.executemany(
+        "INSERT INTO matches VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(entry_id, m.topic, m.rule, m.term, m.field, m.start, m.end) for m in matches],
+    )
+
+
+def _write_attributions(db: sqlite3.Connection, entry_id: int, attributions: Iterable[Attribution]) -> None:
+    db.executemany(
+        "INSERT INTO attributions VALUES (?, ?, ?)", [(entry_id, a.name, a.url) for a in attributions]
+    )
+
+
+def _unindex(db: sqlite3.Connection, row: sqlite3.Row) -> None:
+    """Take an entry out of the full-text index, which must be told the words it holds."""
+    db.execute(
+        "INSERT INTO entries_fts (entries_fts, rowid, title, text) VALUES ('delete', ?, ?, ?)",
+        (row["id"], row["title"], row["text"]),
+    )
+
+
+def _recount(db: sqlite3.Connection, article_id: int) -> None:
+    """Bring an article's counts and canonical entry in line with its entries."""
+    count, feeds, first = db.execute(
+        "SELECT count(*), count(DISTINCT feed_id), min(id) FROM entries WHERE article_id = ?", (article_id,)
+    ).fetchone()
+    if count == 0:
+        db.execute("DELETE FROM articles WHERE id = ?", (article_id,))
+    else:
+        db.execute(
+            "UPDATE articles SET entry_count = ?, feed_count = ?, canonical_entry_id = ? WHERE id = ?",
+            (count, feeds, first, article_id),
+        )
+
+
+def _grouped(cursor: Iterable[sqlite3.Row], kind: Callable[..., T]) -> dict[int, tuple[T, ...]]:
+    groups: dict[int, list[T]] = defaultdict(list)
+    for row in cursor:
+        groups[row[0]].append(kind(*tuple(row)[1:]))
+    return {entry_id: tuple(values) for entry_id, values in groups.items()}
+
+
+def _chunks(values: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """Parts small enough for SQLite's limit on variables."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, and its folder, readable by their owner alone before anything is in them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
