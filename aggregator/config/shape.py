@@ -1,0 +1,349 @@
+"""The shape of feeds.yaml: which keys there are, what each may hold, and what to say when it holds something else.
+
+These models check the file and are the source of its JSON Schema. Defaults come from `aggregator.model`.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, ErrorDetails
+
+from aggregator.model import FetchSettings, OutputFeed, Settings
+from aggregator.text import LONGEST_LINE, LONGEST_URL
+
+# ------------------------------------------------------------------------------ one value each
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(\d{1,10}(?:\.\d{1,9})?)\s*([smhd])")
+_LONGEST = timedelta(days=36_500)
+_URL = re.compile(
+    r"https?://(?:[^\s/?#@]*@)?(?:\[[0-9a-f:.]+\]|[^\s/?#@:\[\]]+)(?::(\d{1,5}))?(?:[/?#]\S*)?", re.IGNORECASE
+)
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?")
+_LANGUAGE = re.compile(r"([a-z]{2,3})(-[a-z0-9]+)*", re.IGNORECASE)
+_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+
+
+def spell(duration: timedelta | None) -> str:
+    """A duration as feeds.yaml writes it, in the largest unit that needs no fraction: `15m`, `365d`, `never`."""
+    if duration is None:
+        return "never"
+    seconds = duration.total_seconds()
+    unit = next((unit for unit, size in _UNITS.items() if seconds % size == 0), "s")
+    return f"{seconds / _UNITS[unit]:.12g}{unit}"
+
+
+def same(url: str) -> str:
+    """Equal for addresses that differ only in the case of scheme and host."""
+    start, slashes, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    return f"{start.lower()}{slashes}{host.lower()}/{path}"
+
+
+def _duration(value: object) -> timedelta:
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise ValueError(f"a time needs its unit: {value}s, {value}m, {value}h or {value}d")
+        raise ValueError("a time is a number and its unit, s, m, h or d: such as 90s, 15m, 1.5h or 365d")
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if not 1 <= seconds <= _LONGEST.total_seconds():
+        raise ValueError(f"a time is at least 1s and at most {spell(_LONGEST)}")
+    return timedelta(seconds=seconds)
+
+
+def _retention(value: object) -> timedelta | None:
+    if value == spell(None):
+        return None
+    if value is None:  # to take a default here could delete what someone meant to keep
+        raise ValueError("nothing stands here; write a time such as 365d, or never")
+    return _duration(value)
+
+
+def _url(value: str) -> str:
+    found = _URL.fullmatch(value)
+    if len(value) > LONGEST_URL:
+        raise ValueError(f"an address has at most {LONGEST_URL} characters; this one has {len(value)}")
+    if found and int(found[1] or 0) > 65_535:
+        raise ValueError("the port of an address is at most 65535")
+    if found:
+        return value
+    if _HOST.fullmatch(value):
+        raise ValueError(f"an address begins with https:// or http://; did you mean https://{value}?")
+    if re.search(r"\s", value):
+        raise ValueError("an address has no white space in it; a space is written %20")
+    raise ValueError("this is no address of the web, such as https://example.org/feed (https or http)")
+
+
+def _public_url(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise ValueError("other addresses begin with this one, so it has no ? and no #")
+    return value.rstrip("/")
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        pass
+    try:
+        wider = ip_network(value if isinstance(value, str) else "", strict=False)
+    except ValueError:
+        raise ValueError("this is no address or network, such as 127.0.0.1 or 192.168.0.0/16") from None
+    raise ValueError(f"this is an address within a network; did you mean {wider}?")
+
+
+def _language(value: str) -> str:
+    if found := _LANGUAGE.fullmatch(value):
+        return found[1].lower()
+    raise ValueError("a language is written as its ISO 639-1 code, such as en, es or id")
+
+
+def _name(value: str) -> str:
+    if re.fullmatch(_NAME, value):
+        return value
+    better = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")
+    hint = f"; did you mean {better}?" if better else ""
+    raise ValueError(f"a name is part of an address: lower-case letters, digits and single hyphens{hint}")
+
+
+def _header(value: str) -> str:
+    if value.isascii() and value.isprintable():
+        return value
+    raise ValueError("a header is one line of ASCII characters")
+
+
+def _or(empty: object) -> BeforeValidator:
+    """A key whose values are all commented out says the same as no key."""
+    return BeforeValidator(lambda value: empty if value is None else value)
+
+
+_TIME_PATTERN = r"^\d+(\.\d+)?\s*[smhd]$|^env:"
+_TOPIC_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "description": "A topic pack that ships with the package."},
+        {
+            "type": "object",
+            "description": "A topic file of your own.",
+            "properties": {
+                "file": {
+                    "type": "string",
+                    "description": "Its path; a relative one begins at this file's folder.",
+                }
+            },
+            "required": ["file"],
+            "additionalProperties": False,
+        },
+        {"type": "object", "description": "A topic written out here.", "required": ["slug"]},
+    ]
+}
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_LINE)]
+Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^(https?://|env:)"})]
+Language = Annotated[Text, AfterValidator(_language)]
+Name = Annotated[Text, AfterValidator(_name)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Duration = Annotated[
+    timedelta, PlainValidator(_duration), WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN})
+]
+Retention = Annotated[
+    timedelta | None,
+    PlainValidator(_retention),
+    WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN + "|^never$"}),
+]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), WithJsonSchema({"type": "string"})]
+Topic = Annotated[Any, WithJsonSchema(_TOPIC_SCHEMA)]
+
+# ---------------------------------------------------------------------------- the whole file
+
+_FETCH = FetchSettings()
+_SETTINGS = Settings()
+
+
+class Section(BaseModel):
+    """A block of keys, all of them known."""
+
+    model_config = ConfigDict(
+        extra="forbid", defer_build=True
+    )  # four schemas cost twice what the file's does
+
+
+class Feed(Section):
+    """A feed to follow: its address, or a block of keys where there is more to say."""
+
+    url: Url = Field(description="Address of the feed, or of a site whose feed is to be found.")
+    name: Text | None = Field(None, description="What to call it; without it, the feed's own title.")
+    language: Language | None = Field(
+        None, description="ISO 639-1 code of its language, a hint for language detection."
+    )
+    tags: Annotated[tuple[Text, ...], _or(())] = Field((), description="Labels of your own.")
+    every: Duration | None = Field(
+        None, description="Fixed poll interval such as 15m; without it, the interval adapts to the feed."
+    )
+    enabled: bool = Field(True, description="false keeps what is stored and polls no more.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_address(cls, value: object) -> object:
+        return {"url": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        block = handler.resolve_ref_schema(handler(core))
+        return {"anyOf": [block["properties"]["url"], block]}
+
+
+class Output(Section):
+    """A feed to publish."""
+
+    name: Name = Field(description="It is served as /feeds/<name>.atom, .rss and .json.")
+    title: Text | None = Field(None, description="Its title; without it, the topic's title or the name.")
+    topic: Text | None = Field(None, description="Slug of the topic it carries; without it, all entries.")
+    aspect: Text | None = Field(None, description="Only entries with this aspect of the topic.")
+    limit: Annotated[Count, Field(le=1_000)] = Field(
+        OutputFeed("").limit, description="At most this many entries, newest first."
+    )
+
+
+class Fetch(Section):
+    """Behaviour on the network."""
+
+    allow_addresses: Annotated[tuple[Network, ...], _or(())] = Field(
+        _FETCH.allow_addresses,
+        description="Private, loopback and link-local networks that may be connected to; others are refused.",
+    )
+    user_agent: Annotated[Text, AfterValidator(_header)] | None = Field(
+        _FETCH.user_agent,
+        description="The User-Agent header; it should say where you can be reached.",
+    )
+    concurrency: Annotated[Count, Field(le=1_000)] = Field(
+        _FETCH.concurrency, description="Requests in flight at once, over all hosts."
+    )
+    per_host: Annotated[Count, Field(le=1_000)] = Field(
+        _FETCH.per_host, description="Requests in flight at once to one host."
+    )
+    timeout: Duration = Field(
+        spell(_FETCH.timeout),
+        validate_default=True,
+        description="Limit on one request, from connecting to the last byte.",
+    )
+    max_bytes: Annotated[Count, Field(ge=1_024)] = Field(
+        _FETCH.max_bytes, description="Limit on one document after decompression, in bytes."
+    )
+
+
+class File(Section):
+    """Which feeds to follow, which topics to watch for, which feeds to publish."""
+
+    feeds: Annotated[tuple[Feed, ...], _or(())] = Field((), description="The feeds to follow.")
+    topics: Annotated[tuple[Topic, ...], _or(())] = Field((), description="The topics to watch for.")
+    output: tuple[Output, ...] | None = Field(
+        None, description="The feeds to publish; without it, one for each topic, and all."
+    )
+    fetch: Annotated[Fetch, _or({})] = Field(
+        {}, validate_default=True, description="How to behave on the network."
+    )
+    retention: Retention = Field(
+        spell(_SETTINGS.retention),
+        validate_default=True,
+        description="How long entries are kept once their feed no longer shows them: a time, or never.",
+    )
+    database: Text = Field(
+        _SETTINGS.database, description="The SQLite file; a relative path begins at this file's folder."
+    )
+    public_url: Annotated[Url, AfterValidator(_public_url)] | None = Field(
+        _SETTINGS.public_url, description="The address under which readers reach this server."
+    )
+
+
+_SECTIONS: dict[str, type[Section]] = {"feeds": Feed, "output": Output, "fetch": Fetch}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of feeds.yaml, for editors and their YAML language server."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **File.model_json_schema(),
+        "title": "feeds.yaml",
+    }
+
+
+# ------------------------------------------------------------------------- what is wrong, in words
+
+_EXPECTED = {
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "tuple_type": "a list, each item after `- ` on a line of its own,",
+    "model_type": "a block of `key: value` lines",
+}
+
+
+def describe(error: ErrorDetails) -> str:
+    """One of pydantic's findings, in words for the person who wrote the file."""
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            *parents, key = error["loc"]
+            section = _SECTIONS[str(parents[0])] if parents else File
+            return f"this key is not known; {nearest(str(key), section.model_fields, 'keys')}"
+        case "missing":
+            return "this key is missing"
+        case "value_error":
+            return str(context["error"])
+        case "string_too_short":
+            return "nothing stands here"
+        case "string_too_long":
+            return f"a text has at most {context['max_length']} characters here"
+        case "greater_than_equal":
+            return f"this number is at least {context['ge']}"
+        case "less_than_equal":
+            return f"this number is at most {context['le']}"
+        case "string_type" if isinstance(error["input"], int | float):
+            return f"a text is expected here, not {kind(error['input'])}; put it in quotes"
+        case known if known in _EXPECTED:
+            return f"{_EXPECTED[known]} is expected here, not {kind(error['input'])}"
+        case _:
+            return error["msg"]
+
+
+def kind(value: object) -> str:
+    """What sort of thing a value is."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case _:
+            return "a block of `key: value` lines"
+
+
+def nearest(word: str, known: Iterable[str], what: str) -> str:
+    """The end of a message about an unknown word: the known one that resembles it, else all of them."""
+    known = list(known)
+    if near := difflib.get_close_matches(word.lower(), known, n=1):
+        return f"did you mean {near[0]}?"
+    return f"the {what} are {', '.join(known)}" if known else f"there are no {what}"
