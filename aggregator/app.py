@@ -1,7 +1,7 @@
 """The façade: every use case that a face needs. It wires the doors together and owns the clock."""
 
-import json
 import logging
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,8 +13,9 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from aggregator import config, files, poll
-from aggregator.errors import UnknownError
+from aggregator.errors import StoreError, UnknownError
 from aggregator.fetch import Fetcher
+from aggregator.logs import masked
 from aggregator.model import (
     FeedReport,
     FeedStatus,
@@ -124,8 +125,9 @@ class Aggregator:
         ruleset = _compile(settings)
         if settings.database != self.settings.database:
             log.warning("another `database:` takes effect at the next start")
-        self.settings, self.ruleset = settings, ruleset
-        self._rendered.clear()
+        with self._rendering:  # what is being rendered from the old one is forgotten as well
+            self.settings, self.ruleset = settings, ruleset
+            self._rendered.clear()
         return self.subscribe()
 
     def topic_titles(self) -> Mapping[str, str]:
@@ -318,16 +320,16 @@ class Aggregator:
 
     def rendered(self, name: str, format: Format) -> Rendered:  # noqa: A002
         """The document of an output feed. Raises UnknownError where there is no such feed."""
-        output = next((output for output in self.settings.output if output.name == name), None)
-        if output is None:
-            names = ", ".join(output.name for output in self.settings.output)
-            raise UnknownError(f"there is no output feed {name!r}; there are: {names}")
         with self._rendering:  # one thread renders, the others find it done
+            output = next((output for output in self.settings.output if output.name == name), None)
+            if output is None:
+                names = ", ".join(output.name for output in self.settings.output)
+                raise UnknownError(f"there is no output feed {name!r}; there are: {names}")
+            channel = self._channel(output)  # the first time it writes, and so makes a new version
             version = self.store.version()
             kept = self._rendered.get((name, format))
             if kept is None or kept[0] != version:
-                entries = self.store.entries(output)
-                kept = version, render(self._channel(output), entries, format)
+                kept = version, render(channel, self.store.entries(output), format)
                 self._rendered[name, format] = kept
             return kept[1]
 
@@ -343,7 +345,8 @@ class Aggregator:
     def serve_at(self, url: str) -> None:
         """Note where the daemon serves, so that documents written elsewhere name the same address."""
         self.store.set_property("served_at", url)
-        self._rendered.clear()
+        with self._rendering:
+            self._rendered.clear()
 
     @property
     def home_url(self) -> str:
@@ -356,14 +359,16 @@ class Aggregator:
         if output.topic and output.aspect and not output.title:
             title = f"{title}: {output.aspect}"
         about = f"on {title}" if output.topic else "of all feeds"
-        host = urlsplit(self.home_url).hostname or "localhost"
+        host = urlsplit(self.home_url).hostname or ""
         return Channel(
             name=output.name,
             title=title,
             description=f"News {about}, each article once, with the reason why it is here.",
             home_url=self.home_url + "/",
             # Kept for ever: with another one every entry would be new to every reader.
-            authority=self.store.property("tag_authority", lambda: host if "." in host else "localhost"),
+            authority=self.store.property(
+                "tag_authority", lambda: host if re.search(r"\.[a-z]", host) else "localhost"
+            ),
             created_at=datetime.fromisoformat(
                 self.store.property("created_at", lambda: self.clock().isoformat(timespec="seconds"))
             ),
@@ -372,11 +377,20 @@ class Aggregator:
         )
 
     def export(self, table: str) -> Iterator[dict[str, Any]]:
-        """Rows of what is exported: `entries`, `tags`, `feeds` or `polls`."""
-        return self.store.query(_EXPORTS[table])
+        """Rows of what is exported: `entries`, `tags`, `feeds` or `polls`; passwords in addresses are masked."""
+        for row in self.store.query(_EXPORTS[table]):
+            for name in row.keys() & {"url", "feed_url"}:
+                row[name] = row[name] and masked(row[name])
+            yield row
 
     def backup(self, target: Path) -> None:
-        """Write a checked copy of the store to `target`, in place of an earlier one."""
+        """Write a checked copy of the store to `target`, in place of an earlier one.
+
+        Raises:
+            StoreError: it cannot be written or is not sound, or `target` is the store itself.
+        """
+        if target.exists() and target.samefile(self.store.path):
+            raise StoreError(f"{target} is the database itself; a copy needs another name")
         part = target.with_name(f".{target.name}.part")
         try:
             self.store.backup(part)
@@ -396,11 +410,6 @@ _EXPORTS = {
 }
 EXPORTS = tuple(_EXPORTS)
 """What can be exported."""
-
-
-def json_line(row: Mapping[str, Any]) -> str:
-    """A row as one line of NDJSON."""
-    return json.dumps(row, ensure_ascii=False)
 
 
 def _compile(settings: Settings) -> Ruleset:

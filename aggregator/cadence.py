@@ -75,10 +75,7 @@ def interval(state: FeedState, every: timedelta | None) -> timedelta:
     """The time between two polls of a feed that answers well."""
     if every is not None:
         return every
-    if state.per_day is None or state.per_day <= 0:
-        wish = UNKNOWN if state.length is None or state.last_changed_at is None else 6 * UNKNOWN
-    else:
-        wish = timedelta(days=1) / state.per_day
+    wish = timedelta(days=1) / state.per_day if state.per_day else UNKNOWN
     # A third of the time in which a whole document is replaced: nothing scrolls out unseen, even
     # in a burst of three times the usual rhythm.
     guard = wish * max(state.length or 1, 1) / 3
@@ -118,9 +115,11 @@ def next_poll(
     if retry_after is not None:
         due = max(due, now + min(retry_after, LONGEST_RETRY_AFTER) * (1 + SPREAD * chance))
     if every is None:
-        if state.fresh_until is not None and not state.failures:
+        if state.fresh_until is not None:
             due = max(due, state.fresh_until)
         due = _allowed(due, state.skip_hours, state.skip_days)
+    if due.microsecond:  # the store keeps whole seconds; cut off, they would be too early
+        due = due.replace(microsecond=0) + timedelta(seconds=1)
     return replace(state, interval=planned, next_poll_at=due)
 
 

@@ -41,6 +41,7 @@ class Context:
         """The program over this configuration, its feeds subscribed."""
         from aggregator.app import Aggregator
 
+        self.log("WARNING")
         aggregator = Aggregator.open(self.config, db=self.db)
         try:
             aggregator.subscribe()
@@ -48,6 +49,14 @@ class Context:
             aggregator.close()
             raise
         return aggregator
+
+    def log(self, usual: str) -> None:
+        """Send log lines of that level and above to standard error; all of them where `--verbose` was given."""
+        import logging
+
+        from aggregator import logs
+
+        logs.set_up(logging.DEBUG if self.verbose else getattr(logging, usual))
 
 
 pass_context = click.make_pass_decorator(Context)
@@ -79,6 +88,7 @@ def main() -> NoReturn:
     """Run the command line and exit with its code."""
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         _fail("stopped", 130)
     except click.ClickException as error:
@@ -95,20 +105,16 @@ def main() -> NoReturn:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:  # not about a file that the user named
+            raise
+        _fail(f"{error.filename}: {error.strerror}", 1)
     sys.exit(0)
 
 
 def _fail(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)
-
-
-def _log(context: Context, usual: str) -> None:
-    import logging
-
-    from aggregator import logs
-
-    logs.set_up(logging.DEBUG if context.verbose else getattr(logging, usual))
 
 
 # ------------------------------------------------------------------------------------- working
@@ -125,7 +131,7 @@ def run(context: Context, host: str, port: int) -> None:
     """
     from aggregator import daemon
 
-    _log(context, "INFO")
+    context.log("INFO")
     daemon.run(
         context.config, db=context.db, host=host, port=port, token=os.environ.get("AGGREGATOR_TOKEN") or None
     )
@@ -141,7 +147,6 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
 
     Exit code 1 says that some feeds could not be read; each is named with the reason.
     """
-    _log(context, "WARNING")
     started = time.monotonic()
     with context.open() as aggregator:
         among, due = aggregator.due(wanted, everything=everything)
@@ -161,7 +166,7 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
             "entries_revised",
         )
         click.echo(json.dumps({name: getattr(summary, name) for name in numbers} | {"seconds": seconds}))
-    elif summary.feeds == 0:
+    elif summary.feeds == summary.unrecorded == 0:
         click.echo(
             "No feed is due. `aggregator poll --all` asks every feed, `aggregator feeds` shows when each is."
         )
@@ -171,7 +176,13 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
             f"{summary.unchanged + summary.not_modified} unchanged, {summary.failed} failed; "
             f"{_count(summary.entries_new, 'new entry', 'new entries')}, {summary.entries_revised} revised."
         )
-    if summary.failed:
+    if summary.unrecorded:
+        click.echo(
+            f"{_count(summary.unrecorded, 'poll')} could not be recorded; nothing is lost, "
+            "the feeds are due again in ten minutes.",
+            err=True,
+        )
+    if summary.failed or summary.unrecorded:
         sys.exit(1)
 
 
@@ -188,6 +199,7 @@ async def _pass(
 
     async with aggregator.poller(recorded) as poller:
         await poller.run(among=among)
+        summary.unrecorded = poller.unrecorded
     return summary
 
 
@@ -223,8 +235,8 @@ def demo(context: Context, once: bool, port: int) -> None:
     from aggregator.demo import sample_site
 
     with sample_site() as path:
-        sample = Context(path, None, context.verbose)
-        _log(sample, "WARNING")
+        database = str(path.with_name("demo.db"))  # named here, for AGGREGATOR_DB must not lead elsewhere
+        sample = Context(path, database, context.verbose)
         with sample.open() as aggregator:
             summary = asyncio.run(_pass(aggregator, None, lambda: None))
             _show_demo(aggregator, summary)
@@ -233,7 +245,7 @@ def demo(context: Context, once: bool, port: int) -> None:
         if not once:
             from aggregator import daemon
 
-            daemon.run(path, port=port, on_serving=_show_address)
+            daemon.run(path, db=database, port=port, on_serving=_show_address)
 
 
 def _show_demo(aggregator: "Aggregator", summary: "Summary") -> None:
@@ -278,7 +290,8 @@ def check(context: Context, schema: bool) -> None:
 
         compile_topics(settings.topics, config.pack_document)
         click.echo(f"{context.config} is valid.")
-        click.echo(f"A start makes {settings.database} and adds {_count(len(settings.feeds), 'feed')}.")
+        enabled = sum(feed.enabled for feed in settings.feeds)
+        click.echo(f"A start would make {settings.database} and add {_count(enabled, 'feed')}.")
         return
     with Aggregator(settings) as aggregator:
         changes = aggregator.subscribe(dry_run=True)
@@ -310,7 +323,7 @@ def add(context: Context, urls: Sequence[str]) -> None:
     from aggregator.app import Aggregator
     from aggregator.model import FetchFailure
 
-    _log(context, "WARNING")
+    context.log("WARNING")
     failed = False
     with Aggregator.open(context.config, db=context.db) as aggregator:
         for given in urls:
@@ -355,7 +368,7 @@ def opml_import(context: Context, file: Any) -> None:
 def opml_export(context: Context) -> None:
     """Print the subscriptions as OPML 2.0."""
     with context.open() as aggregator:
-        click.get_binary_stream("stdout").write(aggregator.opml())
+        click.echo(aggregator.opml(), nl=False)
 
 
 # ------------------------------------------------------------------------------------ looking
@@ -412,12 +425,12 @@ def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime
     """A day, a time, or how long ago: `2026-01-31`, `7d`, `12h`."""
     if value is None:
         return None
-    if match := re.fullmatch(r"(\d+)([mhdw])", value):
-        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
-        return datetime.now(UTC) - timedelta(**{unit: int(match[1])})
     try:
+        if match := re.fullmatch(r"(\d+)([mhdw])", value):
+            unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
+            return datetime.now(UTC) - timedelta(**{unit: int(match[1])})
         moment = datetime.fromisoformat(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise click.BadParameter(
             f"{value!r} is no time; write a day (2026-01-31) or how long ago (12h, 7d, 2w)"
         ) from None
@@ -533,14 +546,14 @@ def topics(context: click.Context) -> None:
 @click.option(
     "--text", metavar="TEXT", help="Explain this text; its first line is the title. `-`: standard input."
 )
-@click.option("--all", "everything", is_flag=True, help="Also the rules of which nothing was found.")
+@click.option("--all", "everything", is_flag=True, help="Also the rules that did not fire, and why.")
 @pass_context
 def explain(context: Context, words: Sequence[str], text: str | None, everything: bool) -> None:
     """Show why a text, or a stored entry, is tagged or not: rule by rule."""
     target: str | int
     if text is not None:
         target, rest = (sys.stdin.read() if text == "-" else text), list(words)
-    elif words and words[0].isdigit():
+    elif words and words[0].isdecimal():
         target, rest = int(words[0]), list(words[1:])
     else:
         raise click.UsageError("give the id of an entry, or a text with --text")
@@ -558,11 +571,8 @@ def explain(context: Context, words: Sequence[str], text: str | None, everything
         elif line.fired:
             click.echo(f"  {line.rule} {line.score:+g}")
             _show_matches(line.terms)
-        elif line.terms or everything:
-            found = ", ".join(dict.fromkeys(repr(match.term) for match in line.terms))
-            click.echo(
-                f"  {line.rule} did not fire: {'found ' + found + '; ' if found else ''}{'; '.join(line.missing)}"
-            )
+        elif everything:
+            click.echo(f"  {line.rule} did not fire: {'; '.join(line.missing)}")
 
 
 @topics.command()
@@ -666,7 +676,11 @@ def export(context: Context, what: str, kind: str, output: TextIO) -> None:
 
 def _cell(value: Any) -> Any:
     """A value that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
 
 
 @cli.command()
@@ -708,7 +722,9 @@ def _span(duration: timedelta) -> str:
 
 def _masked(url: str) -> str:
     """An address without the password in it."""
-    return re.sub(r"(?<=//)[^/@\s]*@", "***@", url)
+    from aggregator.logs import masked
+
+    return masked(url)
 
 
 def _origin(entry: "StoredEntry") -> str:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 TICK = timedelta(seconds=1)
 """How often due feeds are looked for."""
-WATCH = timedelta(seconds=2)
+WATCH = timedelta(seconds=1)
 """How often the configuration is looked at for changes."""
 PRUNE = timedelta(hours=1)
 """How often old entries are removed."""
@@ -41,7 +41,7 @@ class Daemon:
     """Runs until it is told to stop.
 
     Args:
-        aggregator: opened and subscribed.
+        aggregator: opened.
         load: reads the configuration again.
         watched: gives the files whose change means a reload.
         host, port: where to serve; port 0 takes a free one.
@@ -68,6 +68,8 @@ class Daemon:
         self._on_serving = on_serving
         self._stopping = asyncio.Event()
         self._fingerprint = b""
+        self._faulty: set[Path] = set()
+        self._reloading = asyncio.Lock()
         self._poller: Poller | None = None
         self._pollers = AsyncExitStack()
         self._store_troubled = False
@@ -76,25 +78,36 @@ class Daemon:
         """Serve and poll until SIGTERM or SIGINT.
 
         Raises:
-            ServeError: the address is taken or cannot be bound.
+            ServeError: the address is taken or cannot be bound; nothing has been changed then.
         """
+        with _listen(self._host, self._port) as listener:
+            await self._run(listener)
+
+    async def _run(self, listener: socket.socket) -> None:
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-        listener = _listen(self._host, self._port)
+        # It would say each second that the last look for due feeds has not ended yet.
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+        scheduler = AsyncIOScheduler(
+            timezone="UTC",
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: scheduler.add_job(self._reload))
+        for job, every in ((self._tick, TICK), (self._watch, WATCH), (self._prune, PRUNE)):
+            scheduler.add_job(
+                job, "interval", seconds=every.total_seconds(), next_run_time=self._aggregator.clock()
+            )
+
+        self._fingerprint = await asyncio.to_thread(_fingerprint, self._files())
+        await asyncio.to_thread(self._aggregator.subscribe)
         url = _url(self._host, listener.getsockname()[1])
         await asyncio.to_thread(self._aggregator.serve_at, url)
         server = _server(
             self._aggregator, hosts_of(self._host, self._aggregator.settings.public_url), self._token
         )
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
-        self._fingerprint = await asyncio.to_thread(_fingerprint, self._watched())
-
-        scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
-        for job, every in ((self._tick, TICK), (self._watch, WATCH), (self._prune, PRUNE)):
-            scheduler.add_job(job, "interval", seconds=every.total_seconds(), misfire_grace_time=None)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await self._new_poller()
@@ -109,6 +122,8 @@ class Daemon:
             await asyncio.wait(
                 {serving, asyncio.create_task(self._stopping.wait())}, return_when=asyncio.FIRST_COMPLETED
             )
+            if serving.done():
+                raise ServeError("the web server has ended by itself") from serving.exception()
         finally:
             log.info("stopping")
             scheduler.shutdown(wait=False)
@@ -117,7 +132,6 @@ class Daemon:
                 await self._poller.stop(GRACE)
             await self._pollers.aclose()
             await asyncio.gather(serving, return_exceptions=True)
-            listener.close()
 
     def stop(self) -> None:
         """Begin to stop."""
@@ -147,24 +161,38 @@ class Daemon:
             self._store_troubled = False
 
     async def _watch(self) -> None:
-        fingerprint = await asyncio.to_thread(_fingerprint, self._watched())
-        if fingerprint != self._fingerprint:
-            self._fingerprint = fingerprint
+        if await asyncio.to_thread(_fingerprint, self._files()) != self._fingerprint:
             await self._reload()
 
+    def _files(self) -> list[Path]:
+        # A topic file that is not in force yet is watched as well, once it was found faulty.
+        return sorted({*self._watched(), *self._faulty})
+
     async def _reload(self) -> None:
-        before = self._aggregator.settings.fetch
+        async with self._reloading:
+            await self._reload_once()
+
+    async def _reload_once(self) -> None:
+        before = self._aggregator.settings
+        # Taken before the files are read: what changes meanwhile is seen at the next look.
+        self._fingerprint = await asyncio.to_thread(_fingerprint, self._files())
         try:
             settings = await asyncio.to_thread(self._load)
             changes = await asyncio.to_thread(self._aggregator.reconfigure, settings)
         except ConfigError as error:
-            log.error("the new configuration is not used, the old one stays in force:\n%s", error)  # noqa: TRY400
+            for problem in error.problems:
+                log.error("%s", problem)  # noqa: TRY400
+            log.error("the configuration is not reloaded, the one before stays in force")  # noqa: TRY400
+            self._faulty = {Path(problem.file) for problem in error.problems}
             return
         except StoreError as error:
             log.error("the new configuration could not be stored: %s", error)  # noqa: TRY400
             self._fingerprint = b""  # look at it again
             return
-        if settings.fetch != before:
+        self._faulty = set()
+        if settings.public_url != before.public_url:
+            log.warning("requests for another `public_url:` are answered from the next start on")
+        if settings.fetch != before.fetch:
             await self._new_poller()
         log.info(
             "configuration reloaded: %d feeds added, %d changed, %d resumed, %d paused",
@@ -225,6 +253,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+            )  # asyncio sets it on its own sockets only
             listener.bind(address)
             listener.listen(1024)
         except BaseException:
@@ -271,7 +302,6 @@ def run(
     """
     check_bind(host, token)
     with Aggregator.open(path, db=db) as aggregator:
-        aggregator.subscribe()
 
         async def main() -> None:
             await Daemon(

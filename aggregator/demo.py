@@ -32,7 +32,6 @@ output:
   - name: all
 fetch:
   allow_addresses: [127.0.0.1/32]
-database: {database}
 """
 _AGO = re.compile(r"@\{-(\d+)m\}")
 
@@ -81,7 +80,7 @@ class _Publisher(BaseHTTPRequestHandler):
 def sample_site() -> Iterator[Path]:
     """Serve the samples while the block runs, and give the path of a configuration that follows them.
 
-    The configuration and its database stand in a temporary folder that goes with the block.
+    The configuration stands in a temporary folder, with room for a database, that goes with the block.
     """
     folder = Path(tempfile.mkdtemp(prefix="aggregator-demo-"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Publisher)
@@ -93,7 +92,7 @@ def sample_site() -> Iterator[Path]:
     try:
         path = folder / "feeds.yaml"
         urls = "\n".join(f"  - {base}{path}" for path in FEEDS)
-        path.write_text(_CONFIG.format(feeds=urls, database=folder / "aggregator.db"), encoding="utf-8")
+        path.write_text(_CONFIG.format(feeds=urls), encoding="utf-8")
         yield path
     finally:
         server.shutdown()

@@ -2,7 +2,7 @@
 
 *Identity* of an entry within its feed is, in this order: its guid; its link; a hash of its title and
 content. A feed whose guids change at every poll, or that gives one guid to several articles, is
-recognised and identified by link from then on (`Identity.LINK`). *Equality* is a hash of the content.
+recognised and identified without them from then on (`Identity.LINK`). *Equality* is a hash of the content.
 Nothing is dropped but a repetition of the same entry within one document.
 """
 
@@ -29,14 +29,14 @@ class Keyed:
     Attributes:
         data: the entry.
         key: its identity by guid, or what stands in for a missing one.
-        link_key: its identity by link; None where the link says nothing.
+        link_key: its identity where guids are not trusted: by link, or by content where the link says nothing.
         url_key: hash of the canonical URL, equal in all feeds; None where the link says nothing.
         hash: equal exactly when nothing changed that counts.
     """
 
     data: EntryData
     key: str
-    link_key: str | None
+    link_key: str
     url_key: int | None
     hash: bytes
 
@@ -61,35 +61,29 @@ class Verdict:
 
 def identify(entries: Iterable[EntryData]) -> tuple[Keyed, ...]:
     """The entries of one document with their keys, repetitions left out, in document order."""
-    found: dict[tuple[str | None, str | None, bytes], tuple[EntryData, str | None, bytes]] = {}
+    found: dict[tuple[str | None, str | None, str], EntryData] = {}
     for data in entries:
-        canonical = text.canonical_url(data.url) if data.url else None
+        address = data.original_url or data.url
+        canonical = text.canonical_url(address) if address else None
         if canonical is not None and _is_front_page(canonical):
             canonical = None
-        digest = text.stable_hash(data)
-        found.setdefault((data.guid, canonical, digest), (data, canonical, digest))
+        name = data.title if data.title and (data.guid or canonical) else _content_key(data)
+        # Of two versions of one entry in one document, the first is the newer.
+        found.setdefault((data.guid, canonical, name), data)
 
-    guids = Counter(data.guid for data, _, _ in found.values() if data.guid)
-    titles: dict[str, set[str]] = {}
-    for data, canonical, _ in found.values():
-        if canonical is not None:
-            titles.setdefault(canonical, set()).add(data.title)
+    guids = Counter(guid for guid, _, _ in found)
+    names: dict[str | None, set[str]] = {}
+    for _, canonical, name in found:
+        names.setdefault(canonical, set()).add(name)
 
     keyed: dict[str, Keyed] = {}
-    for data, canonical, digest in found.values():
+    for (guid, canonical, _), data in found.items():
         # A link that several articles share is the address of a list, not of any of them.
-        link = canonical if canonical is not None and len(titles[canonical]) == 1 else None
-        if data.guid and guids[data.guid] == 1:
-            key = data.guid
-        elif data.guid:
-            key = f"{data.guid} {link or _content_key(data)}"
-        else:
-            key = f"link:{link}" if link else _content_key(data)
-        # Of two versions of one entry in one document, the first is the newer.
-        keyed.setdefault(
-            key,
-            Keyed(data, key, f"link:{link}" if link else None, text.url_key(link) if link else None, digest),
-        )
+        link = canonical if len(names[canonical]) == 1 else None
+        link_key = f"link:{link}" if link else _content_key(data)
+        key = link_key if not guid else guid if guids[guid] == 1 else f"{guid} {link_key}"
+        url_key = text.url_key(link) if link else None
+        keyed.setdefault(key, Keyed(data, key, link_key, url_key, text.stable_hash(data)))
     return tuple(keyed.values())
 
 
@@ -108,43 +102,44 @@ def decide(
         identity: what has told this feed's entries apart so far.
 
     Returns:
-        What tells them apart from now on, and a verdict on each entry that is not `removed`.
+        What tells them apart from now on, and a verdict on each entry that is not `removed`. No two
+        verdicts have the same key or the same stored entry, and no new entry has a stored one's key.
     """
     if identity is Identity.GUID and (_guids_repeat(entries) or _guids_contradicted(entries, known)):
         identity = Identity.LINK
-    by_key = {one.key: one for one in known}
-    by_url: dict[int, list[Known]] = {}
-    for one in sorted(known, key=lambda one: one.entry_id):
-        if one.url_key is not None:
-            by_url.setdefault(one.url_key, []).append(one)
-    guids = {keyed.data.guid for keyed in entries}
-    taken: set[int] = set()
-    verdicts = []
+    by_key: dict[str, Keyed] = {}
     for keyed in entries:
-        same_link = by_url.get(keyed.url_key, []) if keyed.url_key is not None else []
         if identity is Identity.LINK:
-            candidates = [*same_link, by_key.get(keyed.link_key or keyed.key)]
-            keyed = replace(keyed, key=keyed.link_key or keyed.key)
-        else:
+            keyed = replace(keyed, key=keyed.link_key)
+        by_key.setdefault(keyed.key, keyed)
+
+    # Keys speak first, for all entries; links, for those that no key has found.
+    matches = {one.key: one for one in known if one.key in by_key}
+    by_url: dict[int | None, list[Known]] = {}
+    for one in sorted(known, key=lambda one: one.entry_id):
+        if one.key not in matches:
+            by_url.setdefault(one.url_key, []).append(one)
+    guids = {keyed.data.guid for keyed in entries if keyed.data.guid}
+    for key, keyed in by_key.items():
+        free = by_url.get(keyed.url_key, []) if keyed.url_key is not None else []
+        if key in matches or not free:
+            continue
+        candidates = free
+        if identity is Identity.GUID:
             # The publisher may have given an article that we know a new guid: it is the same one if
             # link and title say so and the old guid is gone.
-            candidates = [
-                by_key.get(keyed.key),
-                *(one for one in same_link if one.guid == keyed.data.guid),
-                *(one for one in same_link if one.guid not in guids and one.title == keyed.data.title),
-            ]
-        match = next((one for one in candidates if one is not None and one.entry_id not in taken), None)
-        if match is not None:
-            taken.add(match.entry_id)
-        elif keyed.key in removed:
-            continue
-        verdicts.append(Verdict(keyed, match))
-    return identity, tuple(verdicts)
+            candidates = [one for one in free if one.guid == keyed.data.guid]
+            candidates += [one for one in free if one.guid not in guids and one.title == keyed.data.title]
+        if candidates:
+            matches[key] = candidates[0]
+            free.remove(candidates[0])
+    verdicts = (Verdict(keyed, matches.get(key)) for key, keyed in by_key.items())
+    return identity, tuple(one for one in verdicts if one.known or one.keyed.key not in removed)
 
 
 def _guids_repeat(entries: Sequence[Keyed]) -> bool:
     """Several articles have one guid (FreshRSS degrades at the same share)."""
-    links: dict[str, set[str | None]] = {}
+    links: dict[str, set[str]] = {}
     for keyed in entries:
         if keyed.data.guid:
             links.setdefault(keyed.data.guid, set()).add(keyed.link_key)
@@ -187,6 +182,8 @@ _FOOTER = 1_500  # a source line stands near the end, before "related articles"
 
 def attributions(plain: str) -> tuple[Attribution, ...]:
     """The outlets that the last lines of an entry's plain text name as its source ("Sumber: INEWS")."""
-    footer = plain[-_FOOTER:]
+    footer = plain
+    if len(plain) > _FOOTER:  # from the next line on: a part of one would look like a line
+        footer = plain[-_FOOTER:].partition("\n")[2]
     names = (match["name"].strip(" .*_–-") for match in _SOURCE_LINE.finditer(footer))
     return tuple(Attribution(name) for name in dict.fromkeys(names) if name)

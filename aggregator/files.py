@@ -9,13 +9,14 @@ def replace(path: Path, body: bytes, *, mode: int = 0o644) -> bool:
     """Write `body` to `path` at once; a file that holds it already is left alone.
 
     Args:
-        path: the file; its folder is made where it is missing.
+        path: the file, or a link to it; its folder is made where it is missing.
         body: what it shall hold.
         mode: its permissions where it does not exist yet.
 
     Returns:
         Whether anything was written.
     """
+    path = path.resolve()
     if path.is_file():
         if path.read_bytes() == body:
             return False
@@ -26,10 +27,15 @@ def replace(path: Path, body: bytes, *, mode: int = 0o644) -> bool:
         with os.fdopen(handle, "wb") as file:
             file.write(body)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        Path(name).chmod(mode)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name, too, is on the disk
+    finally:
+        os.close(folder)
     return True

@@ -408,7 +408,8 @@ class EntryData:
 
     Attributes:
         guid: `guid`, `atom:id`, `rdf:about` or JSON Feed `id`, white space stripped.
-        url: absolute http(s) address of the article; a tracker's is replaced by the original it names.
+        url: absolute http(s) address, as published.
+        original_url: the article's own address where `url` is a tracker's that names it.
         title: plain text on one line; may be empty.
         author: names, joined by a comma; plain text.
         summary, content: HTML as published: not sanitised, relative URLs not yet resolved.
@@ -420,6 +421,7 @@ class EntryData:
 
     guid: str | None = None
     url: str | None = None
+    original_url: str | None = None
     title: str = ""
     author: str | None = None
     summary: str | None = None
@@ -490,7 +492,8 @@ class Entry:
     Attributes:
         key: what tells it apart within its feed (see `duplicates`).
         guid: as published, else None.
-        url: as published. url_key: hash of its canonical form, equal for equal articles.
+        url, original_url: as in `EntryData`.
+        url_key: hash of the canonical URL, equal for equal articles.
         title: plain text, never empty: falls back to the first words of the text.
         summary, content: sanitised HTML; empty where there is none.
         text: plain text of the content, or of the summary where there is no content.
@@ -503,6 +506,7 @@ class Entry:
     key: str
     guid: str | None
     url: str | None
+    original_url: str | None
     url_key: int | None
     title: str
     author: str | None
@@ -606,6 +610,7 @@ class StoredEntry:
         id: the entry. feed_id, feed_title, feed_url, feed_site_url: the feed it came by.
         uid: names the entry in every database: a hash of its subscription's URL and its key.
         article_id: entries of one article share it.
+        url: the article's own address where it is known, else as published.
         changed_at: when we first saw this revision.
         also: addresses of the article's other copies, without this one's.
         (the rest: see `Entry`)

@@ -23,6 +23,7 @@ from typing import Self, TypeVar
 from aggregator import cadence, discover, duplicates, parse, text
 from aggregator.errors import ParseError, StoreError
 from aggregator.fetch import Fetcher
+from aggregator.logs import masked
 from aggregator.model import (
     Claim,
     Entry,
@@ -116,6 +117,7 @@ def clean(keyed: duplicates.Keyed, claim: Claim, ruleset: Ruleset) -> Entry:
         key=keyed.key,
         guid=data.guid,
         url=data.url,
+        original_url=data.original_url,
         url_key=keyed.url_key,
         title=title,
         author=data.author,
@@ -285,7 +287,7 @@ async def find_feed(fetcher: Fetcher, url: str) -> tuple[str, ParsedFeed] | Fetc
     if isinstance(page, FetchFailure):
         return page
     if not isinstance(page, Fetched):
-        return FetchFailure(FailureKind.SERVER, f"{url} answered 304 without having been asked to", 304)
+        return FetchFailure(FailureKind.SERVER, "it answered 304 without having been asked to", 304)
     try:
         return url, parse.parse(page.body, url=page.url, content_type=page.content_type)
     except ParseError as error:
@@ -309,6 +311,7 @@ class Summary:
     failed: int = 0
     entries_new: int = 0
     entries_revised: int = 0
+    unrecorded: int = 0
     failures: list[PollOutcome] = field(default_factory=list)
 
     def add(self, outcome: PollOutcome, recorded: Recorded) -> None:
@@ -333,6 +336,9 @@ class Poller:
         clock: the time.
         on_recorded: called on the event loop for each poll once it is stored.
         chance: a number from [0, 1), for spreading polls.
+
+    Attributes:
+        unrecorded: how many polls were lost because the store could not be written.
     """
 
     def __init__(
@@ -355,11 +361,14 @@ class Poller:
         self._clock = clock
         self._on_recorded = on_recorded
         self._chance = chance
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.unrecorded = 0
+        self._tasks: dict[asyncio.Task[None], Claim] = {}
+        self._claiming: asyncio.Task[int] | None = None
+        self._stopping = False
         self._waiting: list[tuple[PollOutcome, asyncio.Future[None]]] = []
         self._recording: asyncio.Task[None] | None = None
         self._full = asyncio.Event()
-        self._thinkers = ThreadPoolExecutor(2, thread_name_prefix="think")
+        self._thinkers = ThreadPoolExecutor(1, thread_name_prefix="think")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record")
 
     async def __aenter__(self) -> Self:
@@ -376,8 +385,13 @@ class Poller:
     async def start_due(self, *, due_by: datetime | None = None, among: Sequence[int] | None = None) -> int:
         """Claim what is due, as far as there is room, and begin to poll it; returns how many."""
         room = self._capacity - len(self._tasks)
-        if room < self._capacity // 2:
+        if self._stopping or room < self._capacity // 2:
             return 0
+        # In a task of its own: whoever gives up waiting for it leaves no feed claimed by nobody.
+        self._claiming = asyncio.create_task(self._start(room, due_by, among))
+        return await asyncio.shield(self._claiming)
+
+    async def _start(self, room: int, due_by: datetime | None, among: Sequence[int] | None) -> int:
         now = self._clock()
         claims = await self._on_writer(
             lambda: self._store.claim(
@@ -386,8 +400,8 @@ class Poller:
         )
         for claim in claims:
             task = asyncio.create_task(self._poll_and_record(claim))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = claim
+            task.add_done_callback(self._tasks.pop)
         return len(claims)
 
     async def run(self, *, among: Sequence[int] | None = None) -> None:
@@ -400,23 +414,28 @@ class Poller:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def stop(self, grace: float = 3.0) -> None:
-        """Let polls end for `grace` seconds, give back what has not, and record the rest."""
+        """Let polls end for `grace` seconds, record what has, and give back the rest."""
+        self._stopping = True
+        if self._claiming is not None:
+            await asyncio.gather(self._claiming, return_exceptions=True)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
-        for task in tuple(self._tasks):
+        unfinished = dict(self._tasks)
+        for task in unfinished:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*unfinished, return_exceptions=True)
         if self._recording is not None:
             await asyncio.gather(self._recording, return_exceptions=True)
+        if unfinished:
+            try:
+                await self._on_writer(lambda: self._store.release(unfinished.values()))
+            except StoreError as error:
+                log.warning("%d feeds stay claimed for up to %s: %s", len(unfinished), LEASE, error)
         self._thinkers.shutdown(wait=False, cancel_futures=True)
         self._writer.shutdown(wait=True)
 
     async def _poll_and_record(self, claim: Claim) -> None:
-        try:
-            outcome = await self._poll(claim)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._on_writer(lambda: self._store.release([claim])))
-            raise
+        outcome = await self._poll(claim)
         recorded = asyncio.get_running_loop().create_future()
         self._waiting.append((outcome, recorded))
         if self._recording is None or self._recording.done():
@@ -435,6 +454,8 @@ class Poller:
             group, self._waiting = self._waiting, []
             try:
                 await self._record([outcome for outcome, _ in group])
+            except Exception:
+                log.exception("a fault of ours while recording %d polls", len(group))
             finally:
                 for _, recorded in group:
                     if not recorded.done():
@@ -444,7 +465,8 @@ class Poller:
         try:
             results = await self._on_writer(lambda: self._store.record(outcomes, self._clock()))
         except StoreError as error:
-            # Nothing is lost: the leases end, and the feeds are polled again.
+            # Only work is lost: the leases end, and the feeds are polled again.
+            self.unrecorded += len(outcomes)
             log.error("%d polls could not be recorded: %s", len(outcomes), error)  # noqa: TRY400 – no traceback
             return
         except Exception:
@@ -452,12 +474,15 @@ class Poller:
                 for outcome in outcomes:
                     await self._record([outcome])
                 return
-            log.exception("the poll of %s could not be recorded", outcomes[0].claim.state.url)
+            (outcome,) = outcomes
+            claim = outcome.claim
+            log.exception("the poll of %s could not be recorded", claim.state.url)
+            if outcome.failure is FailureKind.INTERNAL:  # not even that it failed
+                self.unrecorded += 1
+                return
             failure = FetchFailure(FailureKind.INTERNAL, "its entries could not be stored; see the log")
-            outcomes = [
-                self._failed(outcomes[0].claim, outcomes[0].claim.state, failure, outcomes[0].started_at)
-            ]
-            results = await self._on_writer(lambda: self._store.record(outcomes, self._clock()))
+            await self._record([self._failed(claim, claim.state, failure, outcome.started_at)])
+            return
         for outcome, recorded in zip(outcomes, results, strict=True):
             self._on_recorded(outcome, recorded)
 
@@ -472,7 +497,7 @@ class Poller:
         except Exception as error:
             log.exception("a fault of ours while polling %s", claim.state.url)
             failure = FetchFailure(
-                FailureKind.INTERNAL, f"a fault of aggregator itself: {error!r}; see the log"
+                FailureKind.INTERNAL, f"a fault of aggregator itself: {masked(repr(error))}; see the log"
             )
         return self._failed(claim, claim.state, failure, started_at)
 

@@ -187,12 +187,16 @@ _FIELDS = ("title", "summary", "text", "categories")
 def reasons(entry: StoredEntry) -> tuple[Reason, ...]:
     """Why an entry was tagged, one reason for each of its topics."""
     shown = {"title": entry.title, "text": entry.text}
-    matches = sorted(entry.matches, key=lambda match: (_FIELDS.index(match.field), match.start))
+    matches = sorted(entry.matches, key=lambda match: (_FIELDS.index(match.field), match.start, -match.end))
     result = []
     for topic in dict.fromkeys(tag.topic for tag in entry.tags):
         found: dict[str, tuple[str, str]] = {}
+        reached: dict[str, int] = {}
         for match in matches:
             if match.topic == topic:
+                if match.end <= reached.get(match.field, 0):
+                    continue  # of "kapal" and "kapal perang" at one place, the longer says it all
+                reached[match.field] = match.end
                 quoted = shown.get(match.field, "")[match.start : match.end] or match.term
                 found.setdefault(quoted.casefold(), (quoted, match.field))
         aspects = tuple(tag.aspect for tag in entry.tags if tag.topic == topic and tag.aspect)

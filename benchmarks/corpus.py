@@ -17,13 +17,13 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import strftime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from aggregator.text import plain_line
+from aggregator.text import link, plain_line
 
 FIELDS = ("id", "title", "link", "published")
 
@@ -73,23 +73,31 @@ def poll(folder: Path, names: list[str], work: Path) -> tuple[dict[str, Any], di
     return summaries[0], summaries[1], said[0], base
 
 
-def theirs(body: bytes) -> list[dict[str, str | None]]:
-    """Feedparser's reading of a document."""
+def theirs(body: bytes, base: str) -> tuple[list[dict[str, str | None]], int]:
+    """How feedparser reads a document, addresses made absolute; and how many entries are repetitions.
+
+    An entry whose id, link and title stood before in the same document is a repetition: it is kept once.
+    """
     import feedparser
 
     def date(entry: Any) -> str | None:
         parsed = entry.get("published_parsed")
-        return datetime(*parsed[:6], tzinfo=UTC).isoformat()[:19] + "Z" if parsed else None
+        return strftime("%Y-%m-%dT%H:%M:%SZ", parsed) if parsed else None
 
-    return [
-        {
-            "id": entry.get("id") or None,
-            "title": plain_line(entry.get("title") or ""),
-            "link": entry.get("link") or None,
-            "published": date(entry),
-        }
-        for entry in feedparser.parse(body).entries
-    ]
+    entries = feedparser.parse(body).entries
+    once: dict[str, dict[str, str | None]] = {}
+    for entry in entries:
+        named = [entry.get(name) for name in ("id", "link", "title")]
+        once.setdefault(
+            repr(named if any(named) else entry.get("summary")),
+            {
+                "id": entry.get("id") or None,
+                "title": plain_line(entry.get("title") or ""),
+                "link": link(entry.get("link", ""), base),
+                "published": date(entry),
+            },
+        )
+    return list(once.values()), len(entries) - len(once)
 
 
 def agreements(
@@ -133,13 +141,14 @@ def main() -> None:
         counts = Counter[str]()
         right = Counter[str]()
         total = Counter[str]()
-        shown = 0
+        shown = repetitions = 0
         for name in names:
             feed = db.execute(
                 "SELECT id, status, last_error FROM feeds WHERE subscription_url = ?", (base + quote(name),)
             ).fetchone()
             body = (options.folder / name).read_bytes()
-            other = theirs(body)
+            other, repeated = theirs(body, base)
+            repetitions += repeated
             if feed["status"] != "active":
                 counts["failed, feedparser reads entries" if other else "failed, feedparser reads none"] += 1
                 if other and shown < options.show:
@@ -171,6 +180,7 @@ def main() -> None:
                     shown += 1
                     print(f"{field.upper()} {name}: feedparser {what[0]!r}, ours {what[1]!r}")
         db.close()
+    counts["entries that repeat one of the same document"] = repetitions
     for kind, number in counts.items():
         print(f"{number:>6}  {kind}")
     for field in ("count", *FIELDS):

@@ -119,9 +119,9 @@ def differences(entry: EntryData, other: dict[str, Any]) -> Iterator[tuple[str, 
     title = plain_line(other.get("title", ""))
     if entry.title != title and (title or "title" in other):
         yield "title", entry.title, title
-    original = other.get("feedburner_origlink") or other.get("link", "")
-    if original and entry.url != link(original, URL) and link(original, URL) is not None:
-        yield "link", str(entry.url), original
+    address = other.get("link", "")
+    if entry.url != link(address, URL) and link(address, URL) is not None:
+        yield "link", str(entry.url), address
     stamp = other.get("published_parsed") or (
         other.get("updated_parsed") if "published" not in other else None
     )

@@ -448,9 +448,15 @@ def test_an_entry_without_content_gets_some(changes: dict[str, Any], expected: s
 
 
 def test_evidence_is_short() -> None:
-    many = tuple(Match("t", "r", f"term{i}", "summary", 0, 5) for i in range(9))
+    many = tuple(Match("t", "r", f"term{i}", "summary", 10 * i, 10 * i + 5) for i in range(9))
     (reason,) = reasons(replace(PLAIN, tags=(Tag("t", None, 1.0),), matches=many * 2))
     assert why(reason).endswith("“term5” in the summary, and 3 more")
+
+
+def test_a_word_within_a_longer_piece_of_evidence_is_not_named_again() -> None:
+    found = (Match("t", "r", "kapal", "title", 0, 5), Match("t", "r", "kapal perang", "title", 0, 12))
+    entry = replace(PLAIN, title="Kapal perang mendekat", tags=(Tag("t", None, 1.0),), matches=found)
+    assert reasons(entry)[0].found == (("Kapal perang", "title"),)
 
 
 # ------------------------------------------------------------------------------------------------- laws

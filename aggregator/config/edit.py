@@ -1,7 +1,6 @@
 """feeds.yaml written: the starter, and feeds added to a file that a person keeps."""
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from aggregator import files
 from aggregator.config.document import BOM, LOADER, read_document, read_text
 from aggregator.config.shape import Feed, describe, same, spell
 from aggregator.errors import ConfigError, Problem
@@ -17,7 +17,7 @@ from aggregator.model import Subscription
 
 _STARTER = Path(__file__).parents[1] / "samples" / "feeds.yaml"
 _UNQUOTED = re.compile(
-    r"""https?://[^\s,\[\]{}]*[^\s,\[\]{}:]   # an address
+    r"""https?://(?:[^\s,\[\]{}:]|:(?=\w))+   # an address
     | \d+(?:\.\d+)?[smhd]                     # a time
     | (?!(?:null|true|false)$)[^\W\d_](?:[\w.\ -]*\w)?  # words
     """,
@@ -85,7 +85,7 @@ def add_feeds(path: Path, feeds: Sequence[str | Subscription]) -> tuple[str, ...
         message = "nothing was added: this list is written in a way that only a person can extend"
         raise ConfigError([before.problem(("feeds",), message)])
     try:
-        _replace(path.resolve(), (whole.removesuffix(text) + longer).encode())
+        files.replace(path, (whole.removesuffix(text) + longer).encode())
     except OSError as error:
         raise _refusal(path, f"it cannot be written: {error.strerror}") from None
     return tuple(entries)
@@ -201,22 +201,3 @@ def _inline(value: Any) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _replace(path: Path, body: bytes) -> None:
-    """Writes a file so that a crash at any instant leaves the old one or the new one."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with new.open("xb") as file:
-            file.write(body)
-            file.flush()
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
-            os.fsync(file.fileno())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -163,6 +163,7 @@ def content_values(entry: Entry) -> dict[str, Any]:
     return {
         "guid": entry.guid,
         "url": entry.url,
+        "original_url": entry.original_url,
         "title": entry.title,
         "author": entry.author,
         "language": entry.language,
@@ -207,7 +208,7 @@ def stored_entry(
         feed_site_url=row["feed_site_url"],
         article_id=row["article_id"],
         guid=row["guid"],
-        url=row["url"],
+        url=row["original_url"] or row["url"],
         title=row["title"],
         author=row["author"],
         summary=row["summary"],

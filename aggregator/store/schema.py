@@ -23,7 +23,7 @@ CREATE TABLE properties (
 CREATE TABLE feeds (
     id INTEGER PRIMARY KEY,
     url TEXT NOT NULL,
-    title TEXT GENERATED ALWAYS AS (coalesce(name, own_title)) VIRTUAL,
+    title TEXT,
     site_url TEXT,
     language TEXT,
     status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'failing', 'gone', 'paused')),
@@ -103,6 +103,7 @@ CREATE TABLE entries (
     enclosures TEXT NOT NULL DEFAULT '[]',
     source_title TEXT,
     source_url TEXT,
+    original_url TEXT,
     summary TEXT NOT NULL,
     content TEXT NOT NULL,
     text TEXT NOT NULL,

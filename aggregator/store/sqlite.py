@@ -1,4 +1,4 @@
-"""The store on SQLite: one writing connection behind a lock, one reading connection a thread.
+"""The store on SQLite: one writing connection behind a lock, and as many reading ones as are in use at once.
 
 Every write transaction begins IMMEDIATE: a deferred one that reads first can fail at its first
 write, in WAL mode, with no wait at all.
@@ -7,15 +7,18 @@ write, in WAL mode, with no wait at all.
 import os
 import sqlite3
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
+from aggregator import text
 from aggregator.errors import StoreBusyError, StoreError, UnknownError
 from aggregator.model import (
     Attribution,
@@ -46,6 +49,9 @@ BUSY_TIMEOUT = timedelta(seconds=30)
 
 POLL_LOG_KEPT = timedelta(days=30)
 """How long rows of `polls` are kept."""
+
+OLDEST_SQLITE = (3, 37)
+"""STRICT tables came with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,11 @@ def open_store(path: str | Path, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> "
     path = str(path).removeprefix("sqlite:///")
     if "://" in path:
         raise StoreError(f"{path}: only SQLite is supported; give the path of a file")
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(
+            f"this Python was built with SQLite {sqlite3.sqlite_version}; "
+            f"{'.'.join(map(str, OLDEST_SQLITE))} or newer is needed"
+        )
     return Store(Path(path), busy_timeout)
 
 
@@ -94,25 +105,31 @@ class Store:
         """Use `open_store`."""
         self.path = path
         self._timeout = busy_timeout.total_seconds()
-        self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._watching = threading.Lock()
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._pooling = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
         with self._errors():
             _make_private(path)
             self._writer = self._connect()
             try:
-                self._migrate()
+                self._prepare()
                 self._watcher = self._connect(reader=True)
             except BaseException:
                 self._writer.close()
                 raise
 
     def close(self) -> None:
-        """Close every connection; the store is of no use afterwards."""
-        with self._lock, self._errors():
-            for connection in (*self._readers, self._watcher, self._writer):
+        """Close every connection; one that is being read from, as soon as that is done.
+
+        Whatever is called afterwards raises StoreError.
+        """
+        with self._writing, self._watching, self._pooling, self._errors():
+            self._closed = True
+            for connection in (*self._idle, self._watcher, self._writer):
                 connection.close()
+            self._idle.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -126,26 +143,38 @@ class Store:
         connection = sqlite3.connect(
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA trusted_schema = OFF")
-        if reader:
-            connection.execute("PRAGMA query_only = ON")
-        else:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA cache_size = -16000")
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA trusted_schema = OFF")
+            if reader:
+                connection.execute("PRAGMA query_only = ON")
+            else:
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA cache_size = -16000")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
-    def _migrate(self) -> None:
-        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        if version == schema.VERSION:
-            return
+    def _prepare(self) -> None:
+        """See that the file is ours, keeps a write-ahead log and has the present schema."""
+        version, objects, ours = self._writer.execute(
+            """SELECT (SELECT user_version FROM pragma_user_version), count(*),
+                      count(*) FILTER (WHERE name = 'entries_fts') FROM sqlite_schema"""
+        ).fetchone()
+        if objects and not ours:
+            raise StoreError(
+                f"{self.path} is a database of another program; give the path of a file of its own"
+            )
         if version > schema.VERSION:
             raise StoreError(
                 f"{self.path} was written by a newer version of aggregator (schema {version}, this one knows "
                 f"{schema.VERSION}): upgrade aggregator, or use another database"
             )
+        self._keep_log()
+        if version == schema.VERSION:
+            return
         from sqlite_utils import Database
 
         self._writer.row_factory = None  # sqlite-utils expects tuples
@@ -160,22 +189,41 @@ class Store:
             raise
         self._writer.row_factory = sqlite3.Row
 
-    @property
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect(reader=True)
-            self._readers.append(connection)
-        return connection
+    def _keep_log(self) -> None:
+        """Turn the write-ahead log on. SQLite itself does not wait where two programs do so at once."""
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
+        """A reading connection that nobody else has meanwhile. Threads come and go; connections are kept."""
         with self._errors():
-            yield self._reader
+            with self._pooling:
+                self._check_open()
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                connection = self._connect(reader=True)
+            try:
+                yield connection
+            finally:
+                with self._pooling:
+                    if self._closed:
+                        connection.close()
+                    else:
+                        self._idle.append(connection)
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._errors():
+        with self._writing, self._errors():
+            self._check_open()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -185,6 +233,10 @@ class Store:
                     self._writer.execute("ROLLBACK")
                 raise
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(f"{self.path}: the store has been closed")
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         # Programming and integrity errors are bugs of ours and stay what they are.
@@ -193,7 +245,7 @@ class Store:
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 raise StoreBusyError(
-                    f"{self.path} has been locked by another program for {self._timeout:.0f} s"
+                    f"{self.path} has been locked by another program for {self._timeout:g} s"
                 ) from error
             raise StoreError(f"{self.path}: {error}") from error
         except sqlite3.ProgrammingError:
@@ -208,6 +260,7 @@ class Store:
     def version(self) -> int:
         """A number that changes whenever any program has committed to the database."""
         with self._watching, self._errors():
+            self._check_open()
             number: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
             return number
 
@@ -259,24 +312,27 @@ class Store:
             return changes
         with self._write() as db:
             db.executemany(
-                """INSERT INTO feeds (subscription_url, url, host, name, wished_language, tags, every_seconds,
-                                      added_at, next_poll_at)
-                   VALUES (:subscription_url, :subscription_url, :host, :name, :wished_language, :tags,
+                """INSERT INTO feeds (subscription_url, url, host, name, title, wished_language, tags,
+                                      every_seconds, added_at, next_poll_at)
+                   VALUES (:subscription_url, :subscription_url, :host, :name, :name, :wished_language, :tags,
                            :every_seconds, :now, :now)
                    ON CONFLICT (subscription_url) DO NOTHING""",
                 [{**values, "host": rows.host(wish.url), "now": stamp(now)} for wish, values in added],
             )
-            # A shorter `every` takes effect now, not after the interval that was planned before it.
+            # A shorter `every`, or none any more, takes effect now, not after the interval that was planned.
             db.executemany(
-                """UPDATE feeds SET name = :name, wished_language = :wished_language, tags = :tags,
-                          next_poll_at = CASE WHEN :every_seconds IS NOT every_seconds THEN :now
-                                              ELSE next_poll_at END,
-                          every_seconds = :every_seconds
+                """UPDATE feeds SET name = :name, title = coalesce(:name, own_title), tags = :tags,
+                          wished_language = :wished_language, every_seconds = :every_seconds,
+                          next_poll_at = CASE WHEN :every_seconds IS NOT every_seconds
+                                                   AND coalesce(:every_seconds, 0) < interval_seconds
+                                              THEN min(next_poll_at, :now) ELSE next_poll_at END
                     WHERE subscription_url = :subscription_url""",
                 [{**values, "now": stamp(now)} for values in updates],
             )
             db.executemany(
-                "UPDATE feeds SET status = 'active' WHERE subscription_url = ?", [(url,) for url in resumed]
+                """UPDATE feeds SET status = iif(failures > 0, 'failing', 'active')
+                    WHERE subscription_url = ? AND status = 'paused'""",
+                [(url,) for url in resumed],
             )
             db.executemany(
                 "UPDATE feeds SET status = 'paused', leased_until = NULL WHERE subscription_url = ?",
@@ -308,7 +364,8 @@ class Store:
             lease: how long they are ours.
             among: only these feeds; None: all.
         """
-        wanted = "status != 'paused' AND next_poll_at <= :due_by"
+        wanted = """status != 'paused' AND next_poll_at <= :due_by
+                    AND (leased_until IS NULL OR leased_until <= :now)"""
         if among is not None:
             wanted += " AND id IN (" + ",".join(map(str, map(int, among))) + ")"
         values = {"now": stamp(now), "due_by": stamp(due_by), "limit": limit, "per_host": per_host}
@@ -323,8 +380,7 @@ class Store:
                         SELECT id, next_poll_at,
                                row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id)
                                + coalesce((SELECT held FROM held WHERE held.host = feeds.host), 0) AS place
-                          FROM feeds
-                         WHERE {wanted} AND (leased_until IS NULL OR leased_until <= :now))
+                          FROM feeds WHERE {wanted})
                     UPDATE feeds SET fence = fence + 1, leased_until = :until
                      WHERE id IN (SELECT id FROM free WHERE place <= :per_host
                                    ORDER BY place, next_poll_at, id LIMIT :limit)
@@ -437,7 +493,7 @@ class Store:
         )
 
     def find_feeds(self, wanted: Sequence[str]) -> tuple[int, ...]:
-        """Ids of the feeds that are meant by addresses, names or ids, whether paused or not.
+        """Ids of the feeds that are meant by addresses or names, whether paused or not.
 
         Raises:
             UnknownError: one of them fits no feed.
@@ -447,8 +503,7 @@ class Store:
             for word in wanted:
                 found = db.execute(
                     """SELECT id FROM feeds
-                        WHERE subscription_url = :word OR url = :word OR title = :word COLLATE NOCASE
-                           OR (name IS NULL AND own_title = :word COLLATE NOCASE)""",
+                        WHERE subscription_url = :word OR url = :word OR title = :word COLLATE NOCASE""",
                     {"word": word},
                 ).fetchall()
                 if not found:
@@ -541,12 +596,13 @@ class Store:
                           FROM entries_fts JOIN entries e ON e.id = entries_fts.rowid
                          WHERE entries_fts MATCH :query {conditions}
                          ORDER BY bm25(entries_fts, 4.0, 1.0), e.id DESC LIMIT :limit"""
+        query = text.clean(query)
         values = {"topic": topic, "since": rows.stamp_or_none(since), "limit": limit}
         with self._read() as db:
             try:
                 found = db.execute(statement, {**values, "query": query}).fetchall()
             except sqlite3.OperationalError as error:
-                if "fts5" not in str(error) and "no such column" not in str(error):
+                if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # no matter of the query's form
                     raise
                 words = " ".join('"' + word.replace('"', '""') + '"' for word in query.split())
                 found = db.execute(statement, {**values, "query": words or '""'}).fetchall()
@@ -588,7 +644,7 @@ class Store:
             )
             copies: dict[int, list[str]] = defaultdict(list)
             for row in db.execute(
-                f"""SELECT article_id, url FROM entries WHERE url IS NOT NULL AND article_id IN
+                f"""SELECT article_id, coalesce(original_url, url) FROM entries WHERE url IS NOT NULL AND article_id IN
                       (SELECT article_id FROM entries WHERE id IN {listed}) ORDER BY id"""
             ):
                 copies[row[0]].append(row[1])
@@ -598,16 +654,27 @@ class Store:
                 tags=tags.get(entry_id, ()),
                 matches=matches.get(entry_id, ()),
                 attributions=attributions.get(entry_id, ()),
-                also=tuple(dict.fromkeys(url for url in copies[row["article_id"]] if url != row["url"])),
+                also=tuple(
+                    dict.fromkeys(
+                        url
+                        for url in copies[row["article_id"]]
+                        if url not in (row["url"], row["original_url"])
+                    )
+                ),
             )
             for entry_id in ids
             if (row := found.get(entry_id)) is not None
         )
 
-    def query(self, statement: str, values: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """Rows of a read-only statement of our own making, as dicts, one by one (for exports)."""
-        with self._read() as db:
-            for row in db.execute(statement, dict(values or {})):
+    def query(
+        self, statement: str, values: Mapping[str, Any] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
+        """Rows of a read-only statement of our own making, as dicts, one by one (for exports).
+
+        They are of one moment, whatever is written meanwhile: the log grows until all are read, or it is closed.
+        """
+        with self._read() as db, closing(db.execute(statement, dict(values or {}))) as cursor:
+            for row in cursor:
                 yield dict(row)
 
     # -------------------------------------------------------------------------------- topics
@@ -620,17 +687,18 @@ class Store:
     def entries_after(self, entry_id: int, limit: int) -> tuple[StoredEntry, ...]:
         """A page of all entries by ascending id, for walks over the whole store."""
         with self._read() as db:
-            ids = db.execute("SELECT id FROM entries WHERE id > ? ORDER BY id LIMIT ?", (entry_id, limit))
-            return self._entries([row[0] for row in ids.fetchall()])
+            ids = db.execute(
+                "SELECT id FROM entries WHERE id > ? ORDER BY id LIMIT ?", (entry_id, limit)
+            ).fetchall()
+        return self._entries([row[0] for row in ids])
 
     def retag(self, page: Sequence[tuple[int, tuple[Tag, ...], tuple[Match, ...]]]) -> None:
-        """Replace the tags and matches of some entries."""
+        """Replace the tags and matches of some entries; those that are gone by now are left out."""
         with self._write() as db:
-            ids = [(entry_id,) for entry_id, _, _ in page]
-            db.executemany("DELETE FROM entry_tags WHERE entry_id = ?", ids)
-            db.executemany("DELETE FROM matches WHERE entry_id = ?", ids)
             for entry_id, tags, matches in page:
-                _write_tags(db, entry_id, tags, matches)
+                if db.execute("SELECT 1 FROM entries WHERE id = ?", (entry_id,)).fetchone():
+                    _erase(db, entry_id, "entry_tags", "matches")
+                    _write_tags(db, [(entry_id, tags, matches)])
 
     def retagged(self, topics: Iterable[tuple[str, str, str]]) -> None:
         """Note that every stored entry is now tagged by these topics: slug, title and revision of each."""
@@ -695,8 +763,9 @@ class Store:
             _make_private(target)
             copy = sqlite3.connect(target)
             try:
+                # In one step: page by page, it would begin again whenever something was written meanwhile.
                 with self._read() as db:
-                    db.backup(copy, pages=1000, sleep=0)
+                    db.backup(copy)
                 verdict = copy.execute("PRAGMA integrity_check").fetchone()[0]
             finally:
                 copy.close()
@@ -718,7 +787,8 @@ class _Recording:
         if not self._update_feed(self.outcome.state):
             return Recorded(accepted=False)
         started_at = stamp(self.outcome.started_at)
-        new = [change.entry for change in self.outcome.changes if isinstance(change, New)]
+        # Documents begin with the newest entry; stored in the other order, a later one has a higher id.
+        new = [change.entry for change in reversed(self.outcome.changes) if isinstance(change, New)]
         for change in self.outcome.changes:
             if isinstance(change, Revised):
                 self._revise(change.entry_id, change.entry)
@@ -733,11 +803,18 @@ class _Recording:
 
     def _update_feed(self, state: FeedState) -> bool:
         values = rows.state_values(state)
-        # A feed that was paused while it was being polled stays paused.
-        given = {"status": "CASE status WHEN 'paused' THEN status ELSE :status END", "leased_until": "NULL"}
-        statement = _update("feeds", (*values, "leased_until"), "id = :id AND fence = :fence", given)
-        cursor = self.db.execute(statement, {**values, "id": self.feed_id, "fence": self.outcome.claim.fence})
-        return cursor.rowcount == 1
+        claim = self.outcome.claim
+        given = {
+            # What the operator did while it was being polled holds: it stays paused, or is due by another `every`.
+            "status": "iif(status = 'paused', status, :status)",
+            "next_poll_at": "iif(every_seconds IS :every_seconds, :next_poll_at, min(:next_poll_at, :now))",
+            "title": "coalesce(name, :own_title)",
+            "leased_until": "NULL",
+        }
+        statement = _update("feeds", {**values, **given}, "id = :id AND fence = :fence", given)
+        values |= {"id": self.feed_id, "fence": claim.fence, "now": self.now}
+        values |= {"every_seconds": rows.wish_values(claim.subscription)["every_seconds"]}
+        return self.db.execute(statement, values).rowcount == 1
 
     def _insert(self, entries: Sequence[Entry]) -> None:
         db, now = self.db, self.now
@@ -749,9 +826,9 @@ class _Recording:
         next_article = _next_id(db, "articles")
         articles, inserted, indexed = [], [], []
         joined: set[int] = set()
-        known: dict[int, int] = {}
+        known = self._articles([entry.url_key for entry in entries if entry.url_key is not None])
         for entry_id, entry in enumerate(entries, next_entry):
-            article_id = self._article(entry, known)
+            article_id = None if entry.url_key is None else known.get(entry.url_key)
             if article_id is None:
                 article_id = next_article
                 next_article += 1
@@ -782,24 +859,21 @@ class _Recording:
             "INSERT INTO articles (id, canonical_entry_id, entry_count, feed_count, first_seen_at) VALUES (?,?,?,?,?)",
             articles,
         )
-        db.executemany(_insert("entries", inserted[0]), inserted)
+        db.executemany(_insert("entries", tuple(inserted[0])), inserted)
         db.executemany("INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)", indexed)
-        for entry_id, entry in enumerate(entries, next_entry):
-            _write_tags(db, entry_id, entry.tags, entry.matches)
-            _write_attributions(db, entry_id, entry.attributions)
+        _write_findings(db, enumerate(entries, next_entry))
         for article_id in joined:
             _recount(db, article_id)
 
-    def _article(self, entry: Entry, known: Mapping[int, int]) -> int | None:
-        """The article that an entry of this canonical URL already belongs to."""
-        if entry.url_key is None:
-            return None
-        if entry.url_key in known:
-            return known[entry.url_key]
-        row = self.db.execute(
-            "SELECT article_id FROM entries WHERE url_key = ? ORDER BY id LIMIT 1", (entry.url_key,)
-        ).fetchone()
-        return None if row is None else row[0]
+    def _articles(self, url_keys: Sequence[int]) -> dict[int, int]:
+        """The articles that entries of these canonical URLs already belong to."""
+        found: dict[int, int] = {}
+        for part in _chunks(url_keys):
+            marks = ",".join("?" * len(part))
+            # The first entry of each decides, so the others come before it.
+            statement = f"SELECT url_key, article_id FROM entries WHERE url_key IN ({marks}) ORDER BY id DESC"
+            found.update((row[0], row[1]) for row in self.db.execute(statement, tuple(part)))
+        return found
 
     def _revise(self, entry_id: int, entry: Entry) -> None:
         db = self.db
@@ -809,27 +883,24 @@ class _Recording:
         ).fetchone()
         if old is None:  # pruned since the decision was made
             return
-        values = {"id": entry_id, **rows.content_values(entry)}
+        values = rows.content_values(entry)
         # What differs only in a date, a category or markup that we drop is no revision to a reader.
-        if (old["title"], old["summary"], old["content"]) == (entry.title, entry.summary, entry.content):
-            db.execute(_update("entries", values, "id = :id"), values)
-            return
-        self.revised += 1
-        db.execute(
-            "INSERT INTO revisions (entry_id, revision, seen_at, title, summary, content) VALUES (?,?,?,?,?,?)",
-            (entry_id, old["revision"], old["changed_at"], old["title"], old["summary"], old["content"]),
-        )
-        _unindex(db, old)
-        values |= {"revision": old["revision"] + 1, "changed_at": self.now}
-        db.execute(_update("entries", values, "id = :id"), values)
-        db.execute(
-            "INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)",
-            (entry_id, entry.title, entry.text),
-        )
-        for table in ("entry_tags", "matches", "attributions"):
-            db.execute(f"DELETE FROM {table} WHERE entry_id = ?", (entry_id,))
-        _write_tags(db, entry_id, entry.tags, entry.matches)
-        _write_attributions(db, entry_id, entry.attributions)
+        if (old["title"], old["summary"], old["content"]) != (entry.title, entry.summary, entry.content):
+            self.revised += 1
+            db.execute(
+                "INSERT INTO revisions (entry_id, revision, seen_at, title, summary, content) VALUES (?,?,?,?,?,?)",
+                (entry_id, old["revision"], old["changed_at"], old["title"], old["summary"], old["content"]),
+            )
+            values |= {"revision": old["revision"] + 1, "changed_at": self.now}
+        if (old["title"], old["text"]) != (entry.title, entry.text):
+            _unindex(db, old)
+            db.execute(
+                "INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)",
+                (entry_id, entry.title, entry.text),
+            )
+        db.execute(_update("entries", values, "id = :id"), {**values, "id": entry_id})
+        _erase(db, entry_id, "entry_tags", "matches", "attributions")
+        _write_findings(db, [(entry_id, entry)])
 
     def _log(self, new: int, revised: int) -> None:
         outcome = self.outcome
@@ -843,8 +914,8 @@ class _Recording:
         )  # fmt: skip
 
 
-def _insert(table: str, columns: Iterable[str]) -> str:
-    names = list(columns)
+@lru_cache(maxsize=8)
+def _insert(table: str, names: tuple[str, ...]) -> str:
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
 
 
@@ -861,21 +932,32 @@ def _next_id(db: sqlite3.Connection, table: str) -> int:
     return highest + 1
 
 
-def _write_tags(db: sqlite3.Connection, entry_id: int, tags: Iterable[Tag], matches: Iterable[Match]) -> None:
-    db.executemany(
-        "INSERT INTO entry_tags VALUES (?, ?, ?, ?)",
-        [(entry_id, tag.topic, tag.aspect, tag.score) for tag in tags],
-    )
-    db.executemany(
-        "INSERT INTO matches VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(entry_id, m.topic, m.rule, m.term, m.field, m.start, m.end) for m in matches],
-    )
+def _erase(db: sqlite3.Connection, entry_id: int, *tables: str) -> None:
+    """Take away what we made of an entry."""
+    for table in tables:
+        db.execute(f"DELETE FROM {table} WHERE entry_id = ?", (entry_id,))
 
 
-def _write_attributions(db: sqlite3.Connection, entry_id: int, attributions: Iterable[Attribution]) -> None:
-    db.executemany(
-        "INSERT INTO attributions VALUES (?, ?, ?)", [(entry_id, a.name, a.url) for a in attributions]
-    )
+def _write_findings(db: sqlite3.Connection, entries: Iterable[tuple[int, Entry]]) -> None:
+    """What we make of entries: their tags, the evidence for them, and whom they say they copied."""
+    entries = tuple(entries)
+    _write_tags(db, [(entry_id, entry.tags, entry.matches) for entry_id, entry in entries])
+    attributions = [(entry_id, a.name, a.url) for entry_id, entry in entries for a in entry.attributions]
+    if attributions:
+        db.executemany("INSERT INTO attributions VALUES (?, ?, ?)", attributions)
+
+
+def _write_tags(
+    db: sqlite3.Connection, entries: Iterable[tuple[int, tuple[Tag, ...], tuple[Match, ...]]]
+) -> None:
+    tags, matches = [], []
+    for entry_id, some_tags, some_matches in entries:
+        tags += [(entry_id, tag.topic, tag.aspect, tag.score) for tag in some_tags]
+        matches += [(entry_id, m.topic, m.rule, m.term, m.field, m.start, m.end) for m in some_matches]
+    if tags:
+        db.executemany("INSERT INTO entry_tags VALUES (?, ?, ?, ?)", tags)
+    if matches:
+        db.executemany("INSERT INTO matches VALUES (?, ?, ?, ?, ?, ?, ?)", matches)
 
 
 def _unindex(db: sqlite3.Connection, row: sqlite3.Row) -> None:
@@ -914,6 +996,12 @@ def _chunks(values: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, and its folder, readable by their owner alone before anything is in them."""
+    """Make the file where it is missing, for the eyes of its owner alone.
+
+    One that exists is not even opened: to close it again would drop the locks that other connections
+    of this process hold on it (POSIX; sqlite.org/howtocorrupt.html §2.2).
+    """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
