@@ -17,6 +17,7 @@ from aggregator.errors import StoreError, UnknownError
 from aggregator.fetch import Fetcher
 from aggregator.logs import masked
 from aggregator.model import (
+    EntryText,
     FeedReport,
     FeedStatus,
     FetchFailure,
@@ -251,10 +252,11 @@ class Aggregator:
         if topic is not None and topic not in self.topic_titles():
             raise UnknownError(f"there is no topic {topic!r}; there are: {', '.join(self.topic_titles())}")
         if isinstance(text_or_id, int):
-            entry = poll.stored_text(self.store.entry(text_or_id))
+            stored = self.store.entry(text_or_id)
+            entry = poll.entry_text(stored, stored.feed_url)
         else:
             title, _, rest = text_or_id.partition("\n")
-            entry = poll.entry_text(title, "", rest, (), None, "")
+            entry = EntryText(title, "", rest)
         return self.ruleset.explain(entry, topic)
 
     def evaluate(self, topic: str, items: Iterable[Mapping[str, Any]]) -> Quality:
@@ -275,7 +277,7 @@ class Aggregator:
         """What the present rules would change in the tags of the stored entries; changes nothing."""
         for page in self._pages():
             for entry in page:
-                tags, _ = self.ruleset.match(poll.stored_text(entry))
+                tags, _ = self.ruleset.match(poll.entry_text(entry, entry.feed_url))
                 change = _retagging(entry, tags, topic)
                 if change.gained or change.lost:
                     yield change
@@ -289,7 +291,7 @@ class Aggregator:
         for page in self._pages():
             renewed: list[tuple[int, tuple[Tag, ...], tuple[Match, ...]]] = []
             for entry in page:
-                tags, matches = self.ruleset.match(poll.stored_text(entry))
+                tags, matches = self.ruleset.match(poll.entry_text(entry, entry.feed_url))
                 if set(tags) != set(entry.tags) or set(matches) != set(entry.matches):
                     renewed.append((entry.id, tags, matches))
             if renewed:

@@ -1,0 +1,325 @@
+"""The façade: what the faces are given, over a real store filled by real polls."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator import config
+from aggregator.app import LATE, Aggregator
+from aggregator.errors import ConfigError, StoreError, UnknownError
+from aggregator.model import OutputFeed, Settings
+from aggregator.publish import Format, Rendered, render
+from tests.conftest import NOON, Clock, configure, item, rss
+from tests.server import Server
+
+
+def topic(*words: str, **more: Any) -> dict[str, Any]:
+    """A topic of entries that name one of the words."""
+    return {
+        "slug": "storms",
+        "title": "Storms",
+        "concepts": {"storm": {"any": list(words)}},
+        "rules": {"named": {"all": "storm"}},
+        **more,
+    }
+
+
+STORMS = {"topics": [topic("storm")]}
+
+
+def settings(folder: Path, *feeds: str, **keys: Any) -> Settings:
+    return config.load(configure(folder, *feeds, **keys), environ={})
+
+
+def poll_all(aggregator: Aggregator) -> None:
+    async def run() -> None:
+        aggregator.due(everything=True)
+        async with asyncio.timeout(10), aggregator.poller() as poller:
+            await poller.run()
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def aggregator(tmp_path: Path, server: Server, clock: Clock) -> Iterator[Aggregator]:
+    """Two feeds with one article in common, polled."""
+    shared = "https://warta.example/storm"
+    server.add("/a", rss(item(1, "A storm nears", link=f"{shared}?utm_source=rss"), item(2), title="A"))
+    server.add("/b", rss(item(3, "A storm nears", link=shared), item(4, "Calm"), title="B"))
+    with Aggregator(settings(tmp_path, server.url("/a"), server.url("/b"), **STORMS), clock=clock) as it:
+        it.subscribe()
+        poll_all(it)
+        yield it
+
+
+def titles(aggregator: Aggregator, name: str) -> list[str]:
+    output = next(output for output in aggregator.output_names() if output.name == name)
+    return [entry.title for entry in aggregator.entries(output, 10)]
+
+
+# -------------------------------------------------------------------------------------- sent out
+
+
+def test_an_output_carries_each_article_once(aggregator: Aggregator) -> None:
+    assert titles(aggregator, "storms") == ["A storm nears"]
+    assert sorted(titles(aggregator, "all")) == ["A storm nears", "Calm", "Item 2"]
+    (entry,) = aggregator.entries(OutputFeed("storms", topic="storms"), 10)
+    assert len(aggregator.copies(entry)) == 2
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_a_document_is_rendered_once_until_something_is_written(
+    aggregator: Aggregator,
+    clock: Clock,
+    format: Format,  # noqa: A002
+) -> None:
+    assert aggregator.cached("all", format) is None
+    document = aggregator.rendered("all", format)
+    assert aggregator.cached("all", format) is document
+    assert aggregator.rendered("all", format) is document
+    clock.forward(hours=1)
+    poll_all(aggregator)
+    assert aggregator.cached("all", format) is None
+    again = aggregator.rendered("all", format)
+    assert (again is document, again.body) == (False, document.body)
+
+
+def test_what_another_program_writes_is_seen(aggregator: Aggregator) -> None:
+    aggregator.rendered("all", Format.JSON)
+    with closing(sqlite3.connect(aggregator.store.path)) as db, db:
+        db.execute("UPDATE entries SET title = 'Calm again' WHERE title = 'Calm'")
+    assert b"Calm again" in aggregator.rendered("all", Format.JSON).body
+
+
+def test_published_files_are_what_is_served_and_written_only_when_changed(
+    aggregator: Aggregator, server: Server, clock: Clock, tmp_path: Path
+) -> None:
+    folder = tmp_path / "public"
+    first = aggregator.publish(folder)
+    assert {path.name for path, _ in first} == {
+        f"{name}.{format}"
+        for name in ("storms", "all")
+        for format in Format  # noqa: A001
+    }
+    assert all(changed for _, changed in first)
+    for path, _ in first:
+        name, _, extension = path.name.rpartition(".")
+        assert path.read_bytes() == aggregator.rendered(name, Format(extension)).body
+    assert not any(changed for _, changed in aggregator.publish(folder))
+
+    clock.forward(hours=1)
+    server.add("/b", rss(item(5, "Still calm"), title="B"))
+    poll_all(aggregator)
+    changed = {path.name for path, changed in aggregator.publish(folder) if changed}
+    assert changed == {"all.atom", "all.rss", "all.json"}
+    assert {path.name for path in folder.iterdir()} == {path.name for path, _ in first}
+
+
+def test_ids_and_birth_of_a_feed_survive_a_new_address(aggregator: Aggregator, clock: Clock) -> None:
+    def entries() -> list[Any]:
+        import json
+
+        return [entry["id"] for entry in json.loads(aggregator.rendered("all", Format.JSON).body)["items"]]
+
+    before = entries()
+    created = aggregator.store.property("created_at", str)
+    clock.forward(days=30)
+    aggregator.reconfigure(replace(aggregator.settings, public_url="https://news.example.org"))
+    assert entries() == before
+    assert b"https://news.example.org/feeds/all.atom" in aggregator.rendered("all", Format.ATOM).body
+    assert aggregator.store.property("created_at", str) == created == NOON.isoformat(timespec="seconds")
+
+
+def test_the_address_is_where_the_daemon_served_last(aggregator: Aggregator) -> None:
+    aggregator.rendered("all", Format.ATOM)
+    aggregator.serve_at("http://127.0.0.1:8181")
+    assert b"http://127.0.0.1:8181/feeds/all.atom" in aggregator.rendered("all", Format.ATOM).body
+
+
+def test_an_unknown_output_names_those_there_are(aggregator: Aggregator) -> None:
+    with pytest.raises(UnknownError, match="'stroms'; there are: storms, all"):
+        aggregator.rendered("stroms", Format.ATOM)
+
+
+def test_no_password_of_a_feed_leaves_the_house(tmp_path: Path, server: Server, clock: Clock) -> None:
+    server.add("/a", rss(item(1), title=""))
+    server.add("/b", status=500)
+    urls = [server.url(path, "reader:canary") for path in ("/a", "/b")]
+    with Aggregator(settings(tmp_path, *urls), clock=clock) as aggregator:
+        aggregator.subscribe()
+        poll_all(aggregator)
+        for format in Format:  # noqa: A001
+            assert b"canary" not in aggregator.rendered("all", format).body
+        assert b"canary" not in aggregator.opml()
+        for table in ("entries", "tags", "feeds", "polls"):
+            assert "canary" not in str(list(aggregator.export(table)))
+        assert "canary" not in str(list(aggregator.store.query("SELECT last_error FROM feeds")))
+
+
+# ---------------------------------------------------------------------------------------- topics
+
+
+def test_backtest_and_retag_change_exactly_what_they_say(aggregator: Aggregator) -> None:
+    tags = "SELECT title, topic, aspect FROM entry_tags JOIN entries ON entries.id = entry_id ORDER BY title"
+    before = list(aggregator.store.query(tags))
+    assert aggregator.stale_topics() == ()
+    aggregator.reconfigure(
+        replace(aggregator.settings, topics=_documents(aggregator, topic("calm", title="Weather")))
+    )
+    assert aggregator.stale_topics() == ("storms",)
+
+    changes = [(change.entry.title, change.gained, change.lost) for change in aggregator.backtest()]
+    assert sorted(changes) == [
+        ("A storm nears", (), ("storms",)),
+        ("A storm nears", (), ("storms",)),
+        ("Calm", ("storms",), ()),
+    ]
+    assert list(aggregator.backtest("another")) == []
+    assert list(aggregator.store.query(tags)) == before  # it only tells
+
+    assert aggregator.retag() == 3
+    assert list(aggregator.store.query(tags)) == [{"title": "Calm", "topic": "storms", "aspect": None}]
+    assert titles(aggregator, "storms") == ["Calm"]
+    assert (aggregator.stale_topics(), list(aggregator.backtest()), aggregator.retag()) == ((), [], 0)
+
+
+def _documents(aggregator: Aggregator, *topics: dict[str, Any]) -> Any:
+    return tuple(replace(aggregator.settings.topics[0], data=data) for data in topics)
+
+
+def test_a_topic_that_is_dropped_is_stale_until_its_tags_are_gone(aggregator: Aggregator) -> None:
+    aggregator.reconfigure(replace(aggregator.settings, topics=(), output=(OutputFeed("all"),)))
+    assert aggregator.stale_topics() == ("storms",)
+    assert aggregator.retag() == 2
+    assert aggregator.stale_topics() == ()
+
+
+def test_explain_a_stored_entry_as_it_was_tagged(aggregator: Aggregator) -> None:
+    for entry in aggregator.store.entries_after(0, 10):
+        (verdict,) = (line for line in aggregator.explain(entry.id) if line.rule is None)
+        assert verdict.fired == bool(entry.tags)
+        assert aggregator.explain(f"{entry.title}\n{entry.text}", "storms")[0].fired == verdict.fired
+    with pytest.raises(UnknownError, match="no topic 'rain'; there are: storms"):
+        aggregator.explain("rain", "rain")
+
+
+# --------------------------------------------------------------------------------- configuration
+
+
+def test_a_configuration_that_cannot_be_used_changes_nothing(aggregator: Aggregator) -> None:
+    before = aggregator.settings, aggregator.ruleset
+    broken = replace(
+        aggregator.settings, feeds=(), topics=_documents(aggregator, topic("storm", threshold=0))
+    )
+    with pytest.raises(ConfigError):
+        aggregator.reconfigure(broken)
+    assert (aggregator.settings, aggregator.ruleset) == before
+    assert titles(aggregator, "storms") == ["A storm nears"]
+    assert not any(feed.state.status == "paused" for feed in aggregator.feeds())
+
+
+def test_a_new_configuration_pauses_and_resumes(aggregator: Aggregator) -> None:
+    first, second = aggregator.settings.feeds
+    changes = aggregator.reconfigure(replace(aggregator.settings, feeds=(first,)))
+    assert (changes.paused, changes.added) == ((second.url,), ())
+    assert [feed.entries for feed in aggregator.feeds()] == [2, 2]  # nothing is deleted
+    assert aggregator.reconfigure(replace(aggregator.settings, feeds=(first, second))).resumed == (
+        second.url,
+    )
+
+
+def test_a_reload_is_not_overtaken_by_a_document_that_was_being_rendered(
+    aggregator: Aggregator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*words: Any) -> Rendered:
+        document = render(*words)
+        begun.set()
+        go_on.wait(10)
+        return document
+
+    aggregator.rendered("all", Format.ATOM)  # the first one writes what is made once
+    aggregator.store.set_property("news", "came")
+    monkeypatch.setattr("aggregator.app.render", slow)
+    other = replace(aggregator.settings, public_url="https://other.example.org")
+    rendering = threading.Thread(target=aggregator.rendered, args=("all", Format.ATOM))
+    reloading = threading.Thread(target=aggregator.reconfigure, args=(other,))
+    rendering.start()
+    assert begun.wait(10)
+    reloading.start()
+    reloading.join(0.2)  # it waits, or else it is done before the document is
+    go_on.set()
+    reloading.join(10)
+    rendering.join(10)
+    assert b"https://other.example.org/" in aggregator.rendered("all", Format.ATOM).body
+
+
+def test_a_dry_run_only_tells(tmp_path: Path, clock: Clock) -> None:
+    with Aggregator(settings(tmp_path, "http://127.0.0.1:9/a"), clock=clock) as aggregator:
+        assert aggregator.subscribe(dry_run=True).added == ("http://127.0.0.1:9/a",)
+        assert aggregator.feeds() == ()
+
+
+# ---------------------------------------------------------------------------------- health, reads
+
+
+@pytest.mark.parametrize(
+    ("late", "beat", "words"),
+    [
+        pytest.param(timedelta(), timedelta(), (), id="well"),
+        pytest.param(LATE * 2, timedelta(), ("polling is behind",), id="a feed waits"),
+        pytest.param(timedelta(), LATE * 2, ("nothing has looked",), id="no heartbeat"),
+        pytest.param(LATE * 2, LATE * 2, ("polling is behind", "nothing has looked"), id="both"),
+    ],
+)
+def test_health(
+    aggregator: Aggregator, clock: Clock, late: timedelta, beat: timedelta, words: tuple[str, ...]
+) -> None:
+    due = aggregator.store.next_due_at()
+    assert isinstance(due, datetime)
+    clock.now = due + late
+    aggregator.heartbeat_at = clock.now - beat
+    health = aggregator.health()
+    assert health.ok == (not words)
+    assert len(health.reasons) == len(words)
+    assert all(word in reason for word, reason in zip(words, health.reasons, strict=True))
+
+
+def test_due_counts_and_names(aggregator: Aggregator, clock: Clock) -> None:
+    first = aggregator.settings.feeds[0].url
+    assert aggregator.due() == (None, 0)
+    ids, number = aggregator.due(["a"])  # a title, in any case
+    assert (ids, number) == aggregator.due([first, "A"]) == ((1,), 1)
+    assert aggregator.due() == (None, 1)
+    assert aggregator.due(everything=True) == (None, 2)
+    with pytest.raises(UnknownError, match="no feed has the address or name 'C'"):
+        aggregator.due(["C"])
+
+
+def test_a_backup_is_whole_and_takes_the_place_of_the_one_before(
+    aggregator: Aggregator, tmp_path: Path
+) -> None:
+    target = tmp_path / "copies" / "news.db"
+    for _ in range(2):
+        aggregator.backup(target)
+        assert [path.name for path in target.parent.iterdir()] == ["news.db"]
+        with closing(sqlite3.connect(target)) as db:
+            assert db.execute("SELECT count(*) FROM entries").fetchone() == (4,)
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_never_takes_the_place_of_the_database(aggregator: Aggregator, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(aggregator.store.path)
+    for target in (Path(aggregator.store.path), link):
+        with pytest.raises(StoreError, match="is the database itself"):
+            aggregator.backup(target)

@@ -1,0 +1,1227 @@
+"""The store: what users read, who may poll what, and what one transaction keeps."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from aggregator.errors import StoreBusyError, StoreError, UnknownError
+from aggregator.model import (
+    Attribution,
+    Category,
+    Claim,
+    Enclosure,
+    Entry,
+    EntryChange,
+    FailureKind,
+    FeedState,
+    FeedStatus,
+    Identity,
+    Match,
+    New,
+    OutputFeed,
+    PollOutcome,
+    PollResult,
+    Revised,
+    Seen,
+    Source,
+    Subscription,
+    Tag,
+    Validators,
+)
+from aggregator.store import Recorded, Store, SubscriptionChanges, open_store, schema
+
+NOW = datetime(2025, 11, 5, 12, 0, 0, tzinfo=UTC)
+SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
+FEED = "https://a.example/feed"
+OTHER = "https://b.example/feed"
+SOON = timedelta(milliseconds=50)
+"""How long a store of these tests waits for a lock."""
+
+ALL = OutputFeed("all")
+TENSION = OutputFeed("tension", topic="tension")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "db" / "aggregator.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with open_store(path, busy_timeout=SOON) as store:
+        yield store
+
+
+# ------------------------------------------------------------------------------- short forms
+
+
+def entry(key: str = "k", /, **given: Any) -> Entry:
+    values: dict[str, Any] = {
+        "key": key,
+        "guid": key,
+        "url": f"https://a.example/{key}",
+        "original_url": None,
+        "url_key": hash_of(key),
+        "title": f"Title of {key}",
+        "author": None,
+        "summary": "",
+        "content": f"<p>Text of {key}</p>",
+        "text": f"Text of {key}",
+        "language": "en",
+        "published_at": None,
+        "updated_at": None,
+        "hash": key.encode(),
+    }
+    return Entry(**{**values, **given})
+
+
+def hash_of(key: str) -> int:
+    return int.from_bytes(key.encode()[:7], "big")
+
+
+def outcome(claim: Claim, *changes: EntryChange, at: datetime = NOW, **state: Any) -> PollOutcome:
+    values = {"last_polled_at": at, "last_changed_at": at, "next_poll_at": at + HOUR, **state}
+    return PollOutcome(
+        claim=claim,
+        result=PollResult.CHANGED,
+        state=replace(claim.state, **values),
+        started_at=at,
+        http_status=200,
+        changes=changes,
+    )
+
+
+def follow(store: Store, *urls: str) -> None:
+    """Subscribe to more feeds."""
+    present = [feed.subscription for feed in store.feeds()]
+    store.subscribe([*present, *map(Subscription, urls)], NOW)
+
+
+def claim_all(
+    store: Store, now: datetime = NOW, *, limit: int = 100, per_host: int = 100, lease: timedelta = HOUR
+) -> tuple[Claim, ...]:
+    return store.claim(now, due_by=now, limit=limit, per_host=per_host, lease=lease)
+
+
+def claimed(store: Store, at: datetime = NOW, url: str = FEED) -> Claim:
+    """A feed's claim, whatever its plan."""
+    if url not in {feed.subscription.url for feed in store.feeds()}:
+        follow(store, url)
+    ids = store.find_feeds([url])
+    store.make_due(at, ids)
+    (claim,) = store.claim(at, due_by=at, limit=1, per_host=1, lease=HOUR, among=ids)
+    return claim
+
+
+def polled(store: Store, *changes: EntryChange, at: datetime = NOW, url: str = FEED) -> Recorded:
+    """One whole poll."""
+    (recorded,) = store.record([outcome(claimed(store, at, url), *changes, at=at)], at)
+    return recorded
+
+
+def sql(path: Path, statement: str, *values: object) -> list[Any]:
+    """What another program reads."""
+    with closing(sqlite3.connect(path, timeout=0.05)) as connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def id_of(store: Store, key: str) -> int:
+    ((entry_id,),) = sql(store.path, "SELECT id FROM entries WHERE key = ?", key)
+    return int(entry_id)
+
+
+def keys(store: Store) -> list[str]:
+    return [row[0] for row in sql(store.path, "SELECT key FROM entries ORDER BY id")]
+
+
+def check_sound(path: Path) -> None:
+    """Whatever was done: the file is whole, the index holds what the entries say, and articles count right."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        connection.execute("INSERT INTO entries_fts (entries_fts, rank) VALUES ('integrity-check', 1)")
+        told = connection.execute(
+            "SELECT id, canonical_entry_id, entry_count, feed_count FROM articles ORDER BY id"
+        ).fetchall()
+        counted = connection.execute(
+            """SELECT article_id, min(id), count(*), count(DISTINCT feed_id) FROM entries
+                GROUP BY article_id ORDER BY article_id"""
+        ).fetchall()
+        assert told == counted
+
+
+# --------------------------------------------------------------------------- what users read
+
+PROMISED = {
+    "feeds": "id url title site_url language status http_status last_error failures etag last_modified "
+    "last_polled_at last_success_at next_poll_at interval_seconds",
+    "entries": "id feed_id guid url title author summary content text language published_at updated_at "
+    "first_seen_at revision article_id story_id",
+    "entries_fts": "title text",
+    "entry_tags": "entry_id topic aspect score",
+    "matches": "entry_id topic term field start end",
+    "articles": "id canonical_entry_id entry_count feed_count first_seen_at",
+    "attributions": "entry_id name url",
+    "revisions": "entry_id revision seen_at title summary content",
+    "polls": "feed_id started_at seconds http_status result entries_new entries_revised error",
+}
+
+
+@pytest.mark.parametrize(("table", "columns"), PROMISED.items(), ids=PROMISED)
+def test_every_promised_column_is_there(store: Store, table: str, columns: str) -> None:
+    # As tools list them: a generated column would be missing here.
+    present = {row[1] for row in sql(store.path, f"PRAGMA table_info({table})")}
+    assert set(columns.split()) <= present
+
+
+def test_tables_are_strict(store: Store) -> None:
+    tables = sql(store.path, "SELECT name, strict FROM pragma_table_list WHERE schema = 'main'")
+    loose = {name for name, strict in tables if not strict}
+    assert {name for name in loose if not name.startswith(("sqlite_", "entries_fts", "_sqlite_"))} == set()
+
+
+def test_a_full_feed_and_entry_come_back_as_they_went_in(store: Store) -> None:
+    wish = Subscription(FEED, "A", "id", ("x", "é"), 90 * SECOND)
+    store.subscribe([wish], NOW)
+    (claim,) = claim_all(store)
+    state = FeedState(
+        url="https://a.example/moved",
+        title="Own",
+        site_url="https://a.example",
+        language="es",
+        description="About",
+        icon_url="https://a.example/i.png",
+        status=FeedStatus.FAILING,
+        http_status=500,
+        last_error="trouble",
+        failures=0.75,
+        failing_since=NOW - DAY,
+        validators=Validators('W/"1"', "Tue, 04 Nov 2025 00:00:00 GMT", FEED),
+        body_hash=b"\x00\x01",
+        identity=Identity.LINK,
+        last_polled_at=NOW,
+        last_success_at=NOW - DAY,
+        last_changed_at=NOW - 2 * DAY,
+        next_poll_at=NOW + HOUR,
+        interval=timedelta(seconds=90.5),
+        per_day=2.5,
+        length=20,
+        fresh_until=NOW + MINUTE,
+        hint=HOUR,
+        skip_hours=(1, 2),
+        skip_days=(6,),
+        moved_to="https://c.example/",
+        moved_since=NOW,
+        moved_times=1,
+    )
+    whole = entry(
+        "k",
+        author="R",
+        summary="<p>S</p>",
+        published_at=NOW - HOUR,
+        updated_at=NOW,
+        categories=(Category("c", "s", "l"), Category("d")),
+        enclosures=(Enclosure("https://a.example/f", "audio/mpeg", 1), Enclosure("https://a.example/g")),
+        source=Source("Q", "https://q.example/"),
+        tags=(Tag("tension", None, 2.0), Tag("tension", "military", 1.0)),
+        matches=(Match("tension", "r", "t", "title", 0, 5),),
+        attributions=(Attribution("INEWS", None), Attribution("AFP", "https://afp.example/")),
+    )
+    store.record([PollOutcome(claim, PollResult.CHANGED, state, NOW, changes=(New(whole),))], NOW)
+
+    (feed,) = store.feeds()
+    assert feed.subscription == wish
+    assert feed.state == state
+    assert (feed.entries, feed.entries_per_week) == (1, 17.5)
+    stored = store.entry(1)
+    for name in set(stored.__slots__) & set(whole.__slots__):
+        assert getattr(stored, name) == getattr(whole, name), name
+    assert (stored.feed_title, stored.feed_url, stored.feed_site_url) == ("A", state.url, "https://a.example")
+    assert (stored.first_seen_at, stored.changed_at, stored.revision) == (NOW, NOW, 1)
+    assert len(stored.uid) == 20
+    assert sql(store.path, "SELECT source_title, source_url FROM entries") == [("Q", "https://q.example/")]
+
+
+def test_an_article_is_shown_at_its_own_address_and_not_at_a_trackers(store: Store) -> None:
+    own = "https://a.example/own"
+    polled(store, New(entry("a", url="https://tracker.example/1", original_url=own, url_key=1)))
+    polled(
+        store, New(entry("b", url=own, url_key=1)), New(entry("c", url="https://a.example/mirror", url_key=1))
+    )
+    a, b, c = (store.entry(id_of(store, key)) for key in "abc")
+    assert (a.url, b.url) == (own, own)
+    assert (a.also, b.also, c.also) == (("https://a.example/mirror",), ("https://a.example/mirror",), (own,))
+    assert sql(store.path, "SELECT url FROM entries WHERE key = 'a'") == [("https://tracker.example/1",)]
+
+
+def test_times_are_utc_text_to_the_second(store: Store) -> None:
+    elsewhere = NOW.replace(microsecond=999_999).astimezone(datetime.strptime("+0700", "%z").tzinfo)
+    polled(store, New(entry(published_at=elsewhere)), at=NOW)
+    assert sql(store.path, "SELECT published_at, first_seen_at, last_seen_at FROM entries") == [
+        ("2025-11-05T12:00:00Z",) * 3
+    ]
+
+
+def test_a_feed_is_called_by_its_wished_name_and_else_by_its_own(store: Store) -> None:
+    follow(store, FEED)
+    titles = []
+    for name in (None, "Mine", None):
+        store.subscribe([Subscription(FEED, name)], NOW)
+        titles += sql(store.path, "SELECT title FROM feeds")
+        store.record([outcome(claimed(store), title="Own")], NOW)
+        titles += sql(store.path, "SELECT title FROM feeds")
+    assert [title for (title,) in titles] == [None, "Own", "Mine", "Mine", "Own", "Own"]
+
+
+def test_sqlite_tools_read_while_a_transaction_is_being_written(store: Store) -> None:
+    polled(store, New(entry("k")))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE entries SET title = 'unseen'")
+        database = Database(store.path)
+        assert [row["title"] for row in database["entries"].rows] == ["Title of k"]
+        assert [row["title"] for row in database.table("entries").search("text")] == ["Title of k"]
+        database.close()
+        if command := shutil.which("sqlite3"):
+            arguments = [command, "-readonly", str(store.path), "SELECT title FROM entries"]
+            done = subprocess.run(arguments, capture_output=True, text=True, timeout=10, check=True)
+            assert done.stdout == "Title of k\n"
+        writer.execute("ROLLBACK")
+
+
+# ----------------------------------------------------------------------------------- opening
+
+
+def dump(path: Path) -> list[Any]:
+    return sql(path, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+
+
+def test_fresh_and_migrated_schema_are_the_same(path: Path, tmp_path: Path) -> None:
+    open_store(path).close()
+    step_by_step = tmp_path / "old.db"
+    names = [step.name for step in schema.migrations().pending(Database(memory=True))]
+    for later in [*names[1:], None]:
+        database = Database(step_by_step)
+        schema.migrations().apply(database, stop_before=later)
+        database.close()
+    open_store(step_by_step).close()
+    assert dump(step_by_step) == dump(path)
+    assert sql(step_by_step, "PRAGMA user_version") == sql(path, "PRAGMA user_version") == [(len(names),)]
+
+
+def test_a_restored_dump_opens(store: Store, tmp_path: Path) -> None:
+    polled(store, New(entry("k")))
+    restored = tmp_path / "restored.db"
+    command = shutil.which("sqlite3") or pytest.skip("the sqlite3 command is not installed")
+    script = subprocess.run([command, str(store.path), ".dump"], capture_output=True, timeout=10, check=True)
+    subprocess.run([command, str(restored)], input=script.stdout, timeout=10, check=True)
+    with open_store(restored) as again:
+        assert again.search("text")
+
+
+def write_other(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("PRAGMA user_version = 1; CREATE TABLE notes (x)")
+
+
+def write_newer(path: Path) -> None:
+    open_store(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 999")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        pytest.param(lambda path: path.write_text("feeds: []\n" * 99), "not a database", id="not a database"),
+        pytest.param(write_other, "another program", id="another program's"),
+        pytest.param(write_newer, "newer version .* upgrade", id="newer version"),
+        pytest.param(lambda path: path.mkdir(), "unable to open", id="a folder"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_words_and_left_alone(
+    tmp_path: Path, prepare: Callable[[Path], object], words: str
+) -> None:
+    path = tmp_path / "x.db"
+    prepare(path)
+    before = path.is_file() and path.read_bytes()
+    with pytest.raises(StoreError, match=words) as caught:
+        open_store(path)
+    assert str(path) in str(caught.value)
+    assert (path.is_file() and path.read_bytes()) == before
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError):
+        open_store(tmp_path / "file" / "x.db")
+
+
+def test_only_sqlite_is_supported() -> None:
+    with pytest.raises(StoreError, match="only SQLite"):
+        open_store("postgresql://localhost/news")
+
+
+def test_too_old_a_sqlite_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    with pytest.raises(StoreError, match=r"3\.37 or newer"):
+        open_store(path)
+
+
+def test_a_url_of_sqlite_is_its_path(path: Path) -> None:
+    open_store(f"sqlite:///{path}").close()
+    assert path.exists()
+
+
+def test_files_are_for_their_owner_only(store: Store) -> None:
+    polled(store, New(entry()))
+    modes = {file.name: file.stat().st_mode & 0o777 for file in store.path.parent.iterdir()}
+    assert len(modes) == 3  # the database, its log and the log's index
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_makes_it_private(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    open_store(link).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("attempt", range(8))
+def test_a_new_file_is_opened_by_many_at_once(tmp_path: Path, attempt: int) -> None:
+    start = threading.Barrier(4)
+
+    def open_one(number: int) -> None:
+        start.wait()
+        with open_store(tmp_path / "x.db") as store:
+            store.set_property(str(number), "here")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(open_one, range(4)))
+    assert sql(tmp_path / "x.db", "SELECT count(*) FROM properties") == [(4,)]
+
+
+def test_opening_twice_in_one_process_keeps_others_from_taking_the_file_apart(store: Store) -> None:
+    # Closing any handle of a file drops all of a process's locks on it (POSIX).
+    open_store(store.path).close()
+    script = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('PRAGMA journal_mode = DELETE')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(store.path)],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert "database is locked" in done.stderr
+
+
+# ----------------------------------------------------------------------------- subscriptions
+
+A, B, C = (Subscription(f"https://{name}.example/feed") for name in "abc")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        pytest.param([], [A, B], SubscriptionChanges(added=(A.url, B.url)), id="new"),
+        pytest.param([A, B], [B, A], SubscriptionChanges(), id="order does not matter"),
+        pytest.param([A, B], [A], SubscriptionChanges(paused=(B.url,)), id="left out"),
+        pytest.param([A], [replace(A, enabled=False)], SubscriptionChanges(paused=(A.url,)), id="disabled"),
+        pytest.param([], [replace(A, enabled=False)], SubscriptionChanges(), id="disabled from the start"),
+        pytest.param([A], [replace(A, tags=("x",))], SubscriptionChanges(changed=(A.url,)), id="changed"),
+        pytest.param(
+            [A],
+            [replace(A, name="N", enabled=False), C],
+            SubscriptionChanges(added=(C.url,), changed=(A.url,), paused=(A.url,)),
+            id="all at once",
+        ),
+    ],
+)
+def test_subscribing_makes_the_feeds_those_of_the_configuration(
+    store: Store, before: list[Subscription], after: list[Subscription], changes: SubscriptionChanges
+) -> None:
+    store.subscribe(before, NOW)
+    told = store.subscribe(after, NOW, dry_run=True)
+    assert [feed.subscription for feed in store.feeds()] == before
+    assert store.subscribe(after, NOW) == told == changes
+    assert store.subscribe(after, NOW) == SubscriptionChanges()
+    followed = {feed.subscription for feed in store.feeds() if feed.subscription.enabled}
+    assert followed == {wish for wish in after if wish.enabled}
+
+
+def test_a_feed_that_returns_resumes_where_it_stopped(store: Store) -> None:
+    store.subscribe([A, B], NOW)
+    for claim in claim_all(store):
+        store.record([outcome(claim, New(entry()), failures=0.5, status=FeedStatus.FAILING)], NOW)
+    before = store.feeds()
+    store.subscribe([B], NOW)
+    assert [feed.state.status for feed in store.feeds()] == [FeedStatus.PAUSED, FeedStatus.FAILING]
+    assert [claim.state.url for claim in claim_all(store, NOW + DAY)] == [B.url]
+    assert store.subscribe([A, B], NOW).resumed == (A.url,)
+    assert store.feeds()[0] == before[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "due"),
+    [
+        pytest.param(None, 15 * MINUTE, NOW, id="shorter than the interval"),
+        pytest.param(None, 2 * DAY, NOW + HOUR, id="longer than the interval"),
+        pytest.param(30 * DAY, None, NOW, id="none any more"),
+        pytest.param(15 * MINUTE, 15 * MINUTE, NOW + HOUR, id="the same, backing off"),
+    ],
+)
+def test_another_every_takes_effect_at_once(
+    store: Store, before: timedelta | None, after: timedelta | None, due: datetime
+) -> None:
+    store.subscribe([replace(A, every=before)], NOW)
+    store.record([outcome(claimed(store), interval=before or HOUR)], NOW)
+    store.subscribe([replace(A, every=after, name="N")], NOW)
+    assert store.next_due_at() == due
+
+
+# -------------------------------------------------------------------------------- due, claim
+
+
+def test_new_feeds_are_due_at_once_and_claimed_once(store: Store) -> None:
+    follow(store, FEED, OTHER)
+    assert store.count_due(NOW) == 2
+    claims = claim_all(store)
+    assert {claim.subscription.url for claim in claims} == {FEED, OTHER}
+    assert claim_all(store) == ()
+
+
+def test_nothing_is_claimed_before_it_is_due(store: Store) -> None:
+    polled(store)
+    assert store.next_due_at() == NOW + HOUR
+    assert claim_all(store, NOW + HOUR - SECOND) == ()
+    assert len(claim_all(store, NOW + HOUR)) == 1
+
+
+def test_a_lease_ends_and_the_next_claim_fences_the_old_one_off(store: Store) -> None:
+    follow(store, FEED)
+    (old,) = claim_all(store, lease=MINUTE)
+    assert claim_all(store, NOW + MINUTE - SECOND) == ()
+    (new,) = claim_all(store, NOW + MINUTE)
+    late, first = store.record([outcome(old, New(entry("a")))], NOW), store.record([outcome(new)], NOW)
+    assert (late[0].accepted, first[0].accepted) == (False, True)
+    assert store.is_empty()
+    assert sql(store.path, "SELECT count(*) FROM polls") == [(1,)]
+
+
+def test_a_late_poll_counts_while_nobody_else_has_the_feed(store: Store) -> None:
+    follow(store, FEED)
+    (claim,) = claim_all(store, lease=MINUTE)
+    assert store.record([outcome(claim, New(entry()))], NOW + HOUR) == (Recorded(True, entries_new=1),)
+
+
+def test_a_feed_given_back_is_due_again_unless_somebody_else_has_it(store: Store) -> None:
+    follow(store, FEED)
+    (old,) = claim_all(store, lease=MINUTE)
+    store.release([old])
+    (new,) = claim_all(store)
+    store.release([old])
+    assert claim_all(store) == ()
+    store.release([new])
+    assert len(claim_all(store)) == 1
+
+
+def test_no_host_is_asked_for_more_than_its_share(store: Store) -> None:
+    follow(store, *(f"https://a.example/{number}" for number in range(5)), FEED.replace("a.", "b."))
+    first = claim_all(store, per_host=2)
+    assert Counter(claim.state.url[8] for claim in first) == {"a": 2, "b": 1}
+    assert claim_all(store, per_host=2) == ()
+    store.record([outcome(claim) for claim in first[:3]], NOW)
+    assert len(claim_all(store, per_host=2)) == 2
+
+
+def test_a_host_with_a_thousand_due_feeds_starves_no_other(store: Store) -> None:
+    follow(store, *(f"https://big.example/{number}" for number in range(1000)))
+    store.subscribe(
+        [
+            *(feed.subscription for feed in store.feeds()),
+            *(Subscription(f"https://s{n}.example/") for n in range(9)),
+        ],
+        NOW + HOUR,  # due long after the thousand
+    )
+    claims = store.claim(NOW + DAY, due_by=NOW + DAY, limit=10, per_host=1000, lease=HOUR)
+    assert Counter("big" in claim.state.url for claim in claims) == {True: 1, False: 9}
+
+
+def test_claiming_among_some_leaves_the_others(store: Store) -> None:
+    follow(store, FEED, OTHER)
+    ids = store.find_feeds([OTHER])
+    claims = store.claim(NOW, due_by=NOW, limit=9, per_host=9, lease=HOUR, among=ids)
+    assert [claim.state.url for claim in claims] == [OTHER]
+    assert store.claim(NOW, due_by=NOW, limit=9, per_host=9, lease=HOUR, among=()) == ()
+
+
+def test_two_programs_on_one_file_never_poll_the_same_feed(store: Store) -> None:
+    follow(store, *(f"https://h{number}.example/" for number in range(60)))
+
+    def take_all(_: int) -> list[int]:
+        with open_store(store.path) as mine:
+            ids: list[int] = []
+            while claims := claim_all(mine, limit=5):
+                ids += [claim.feed_id for claim in claims]
+            return ids
+
+    with ThreadPoolExecutor(3) as pool:
+        taken = [feed_id for ids in pool.map(take_all, range(3)) for feed_id in ids]
+    assert sorted(taken) == [feed.id for feed in store.feeds()]
+
+
+@pytest.mark.parametrize("leased", [False, True], ids=["none due", "those due are being polled"])
+def test_looking_for_due_feeds_where_there_are_none_takes_no_lock(store: Store, leased: bool) -> None:
+    follow(store, FEED)
+    (claim,) = claim_all(store)
+    if not leased:
+        store.record([outcome(claim)], NOW)
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert claim_all(store) == ()
+
+
+def test_feeds_are_made_due_but_not_paused_ones(store: Store) -> None:
+    follow(store, A.url, B.url, C.url)
+    store.record([outcome(claim) for claim in claim_all(store)], NOW)
+    store.subscribe([A, B], NOW)
+    assert store.count_due(NOW) == 0
+    assert store.make_due(NOW, store.find_feeds([A.url, C.url])) == 1
+    assert store.make_due(NOW) == 2
+    assert store.count_due(NOW) == 2
+
+
+@pytest.mark.parametrize("word", [FEED, "https://a.example/found", "the news", "THE NEWS"])
+def test_feeds_are_found_by_address_or_name(store: Store, word: str) -> None:
+    follow(store, OTHER)
+    store.record([outcome(claimed(store), title="The News", url="https://a.example/found")], NOW)
+    assert store.find_feeds([word, word]) == (2,)
+
+
+def test_an_unknown_feed_is_told(store: Store) -> None:
+    with pytest.raises(UnknownError, match=r"'nobody'.*aggregator feeds"):
+        store.find_feeds(["nobody"])
+
+
+# ------------------------------------------------------------------------------------ record
+
+
+def test_one_outcome_that_cannot_be_stored_takes_the_whole_group_back(store: Store) -> None:
+    follow(store, FEED, OTHER)
+    good, bad = claim_all(store)
+    before = store.feeds()
+    with pytest.raises(sqlite3.IntegrityError):
+        store.record([outcome(good, New(entry("a"))), outcome(bad, New(entry("b")), New(entry("b")))], NOW)
+    assert store.is_empty()
+    assert store.feeds() == before
+    assert sql(store.path, "SELECT count(*) FROM polls") == [(0,)]
+    assert store.record([outcome(good, New(entry("a")))], NOW) == (Recorded(True, entries_new=1),)
+
+
+def test_entries_of_two_feeds_may_have_the_same_key(store: Store) -> None:
+    polled(store, New(entry("k", url_key=None)))
+    polled(store, New(entry("k", url_key=None)), url=OTHER)
+    assert len({found.uid for found in store.entries(ALL)}) == 2
+
+
+def test_a_poll_is_logged(store: Store) -> None:
+    claim = claimed(store)
+    failed = replace(
+        outcome(claim), result=PollResult.FAILED, seconds=1.23456, http_status=None, error="no answer",
+        failure=FailureKind.TIMEOUT,
+    )  # fmt: skip
+    store.record([failed], NOW)
+    polled(store, New(entry("a")), New(entry("b")), at=NOW + HOUR)
+    polled(store, Revised(id_of(store, "a"), entry("a", title="Other")), at=NOW + 2 * HOUR)
+    assert sql(store.path, "SELECT * FROM polls ORDER BY started_at") == [
+        (1, "2025-11-05T12:00:00Z", 1.235, None, "failed", 0, 0, "no answer", "timeout"),
+        (1, "2025-11-05T13:00:00Z", 0.0, 200, "changed", 2, 0, None, None),
+        (1, "2025-11-05T14:00:00Z", 0.0, 200, "changed", 0, 1, None, None),
+    ]
+
+
+def test_a_revision_keeps_every_earlier_version(store: Store) -> None:
+    polled(store, New(entry("k", title="One", text="uno")))
+    polled(store, Revised(1, entry("k", title="Two", summary="S2", text="dos")), at=NOW + HOUR)
+    polled(store, Revised(1, entry("k", title="Three", content="C3", text="tres")), at=NOW + 2 * HOUR)
+    now = store.entry(1)
+    assert (now.title, now.revision, now.changed_at, now.first_seen_at) == ("Three", 3, NOW + 2 * HOUR, NOW)
+    assert sql(store.path, "SELECT * FROM revisions ORDER BY revision") == [
+        (1, 1, "2025-11-05T12:00:00Z", "One", "", "<p>Text of k</p>"),
+        (1, 2, "2025-11-05T13:00:00Z", "Two", "S2", "<p>Text of k</p>"),
+    ]
+    found = {word: len(store.search(word)) for word in ("uno", "dos", "tres", "One", "Three")}
+    assert found == {"uno": 0, "dos": 0, "tres": 1, "One": 0, "Three": 1}
+    check_sound(store.path)
+
+
+def test_a_revision_brings_its_own_tags_and_sources(store: Store) -> None:
+    about = {"tags": (Tag("tension", None, 2.0),), "matches": (Match("tension", "r", "t", "title", 0, 1),)}
+    polled(store, New(entry("k", **about, attributions=(Attribution("INEWS"),))))
+    polled(store, Revised(1, entry("k", title="Other", attributions=(Attribution("AFP"),))), at=NOW + HOUR)
+    now = store.entry(1)
+    assert (now.tags, now.matches, now.attributions) == ((), (), (Attribution("AFP"),))
+
+
+def test_what_no_reader_sees_is_no_revision_but_is_stored(store: Store) -> None:
+    polled(store, New(entry("k", hash=b"1")))
+    again = entry(
+        "k", hash=b"2", updated_at=NOW, categories=(Category("c"),), tags=(Tag("tension", None, 1.0),)
+    )
+    assert polled(store, Revised(1, again), at=NOW + HOUR) == Recorded(True)
+    now = store.entry(1)
+    assert (now.revision, now.changed_at, now.updated_at) == (1, NOW, NOW)
+    assert (now.categories, now.tags) == (again.categories, again.tags)  # tags may rest on categories
+    assert sql(store.path, "SELECT count(*) FROM revisions") == [(0,)]
+    (known,), _ = store.known(1, ["k"], [])
+    assert known.hash == b"2"
+
+
+def test_the_index_follows_where_only_our_reading_of_the_same_html_changed(store: Store) -> None:
+    polled(store, New(entry("k", text="misread")))
+    polled(store, Revised(1, entry("k", text="wellread", hash=b"2")), at=NOW + HOUR)
+    assert (len(store.search("misread")), len(store.search("wellread"))) == (0, 1)
+    check_sound(store.path)
+
+
+def test_a_revision_of_what_was_pruned_meanwhile_changes_nothing(store: Store) -> None:
+    assert polled(store, Revised(77, entry("k")), Seen(78)) == Recorded(True)
+    assert store.is_empty()
+
+
+def test_the_newest_document_shows_what_was_seen_last_when_the_feed_changed_last(store: Store) -> None:
+    shown = "SELECT key FROM entries e JOIN feeds f ON f.id = e.feed_id WHERE last_seen_at = last_changed_at ORDER BY 1"
+    polled(store, New(entry("a")), New(entry("b")), New(entry("c")))
+    assert sql(store.path, shown) == [("a",), ("b",), ("c",)]
+    later = NOW + HOUR
+    polled(
+        store,
+        New(entry("d")),
+        Seen(id_of(store, "c")),
+        Revised(id_of(store, "b"), entry("b", title="B")),
+        at=later,
+    )
+    assert sql(store.path, shown) == [("b",), ("c",), ("d",)]
+    same = outcome(claimed(store, later + HOUR), at=later + HOUR, last_changed_at=later)
+    store.record([replace(same, result=PollResult.NOT_MODIFIED)], later + HOUR)
+    assert sql(store.path, shown) == [("b",), ("c",), ("d",)]
+
+
+def test_the_first_document_is_listed_by_its_dates_and_what_comes_later_by_ours(store: Store) -> None:
+    old, future = NOW - 9 * DAY, NOW + 9 * DAY
+    polled(
+        store,
+        New(entry("undated")),
+        New(entry("old", published_at=old)),
+        New(entry("future", published_at=future)),
+    )
+    later = NOW + HOUR
+    polled(store, New(entry("late", published_at=old)), at=later)
+    listed = dict(sql(store.path, "SELECT key, listed_at FROM entries"))
+    assert listed == {
+        "undated": "2025-11-05T12:00:00Z",
+        "old": "2025-10-27T12:00:00Z",
+        "future": "2025-11-05T12:00:00Z",
+        "late": "2025-11-05T13:00:00Z",
+    }
+
+
+def test_entries_found_at_once_are_listed_in_the_order_of_the_document(store: Store) -> None:
+    polled(store, New(entry("b")), New(entry("a")))
+    polled(store, New(entry("d")), New(entry("c")), at=NOW + HOUR)
+    assert [found.guid for found in store.entries(ALL)] == ["d", "c", "b", "a"]
+
+
+def test_what_the_operator_did_during_a_poll_holds(store: Store) -> None:
+    store.subscribe([A, B], NOW)
+    first, second = sorted(claim_all(store), key=lambda claim: claim.feed_id)
+    store.subscribe([replace(B, every=MINUTE)], NOW)  # A is paused, B to be polled more often
+    later = NOW + MINUTE
+    assert all(one.accepted for one in store.record([outcome(first), outcome(second)], later))
+    paused, hurried = store.feeds()
+    assert paused.state.status is FeedStatus.PAUSED
+    assert (hurried.state.status, hurried.state.next_poll_at) == (FeedStatus.ACTIVE, later)
+
+
+# ------------------------------------------------------------------------ articles, identity
+
+
+def test_one_article_in_several_feeds_is_one_article(store: Store) -> None:
+    polled(store, New(entry("a", url_key=1, url="https://a.example/1")))
+    polled(store, New(entry("b", url_key=1, url="https://a.example/1?x")), New(entry("c")), url=OTHER)
+    polled(store, New(entry("d", url_key=1, url="https://a.example/1")), at=NOW + HOUR)
+    first = id_of(store, "a")
+    columns = "canonical_entry_id, entry_count, feed_count, first_seen_at"
+    assert sql(store.path, f"SELECT {columns} FROM articles WHERE canonical_entry_id = ?", first) == [
+        (first, 3, 2, "2025-11-05T12:00:00Z")
+    ]
+    copies = store.copies(store.entry(first).article_id)
+    assert [copy.guid for copy in copies] == ["a", "b", "d"]
+    assert [copy.also for copy in copies] == [
+        ("https://a.example/1?x",), ("https://a.example/1",), ("https://a.example/1?x",)
+    ]  # fmt: skip
+    assert [found.guid for found in store.entries(ALL)] == ["c", "a"]
+    assert [found.guid for found in store.entries(ALL, once=False)] == ["d", "b", "c", "a"]
+    check_sound(store.path)
+
+
+def test_entries_of_one_document_with_one_address_are_one_article(store: Store) -> None:
+    polled(store, New(entry("a", url_key=1)), New(entry("b", url_key=1)), New(entry("c", url_key=None)))
+    assert sql(store.path, "SELECT entry_count, feed_count FROM articles ORDER BY id DESC") == [
+        (2, 1),
+        (1, 1),
+    ]
+    check_sound(store.path)
+
+
+def test_what_is_known_is_found_by_key_or_address_within_the_feed(store: Store) -> None:
+    polled(store, New(entry("a", url_key=1)), New(entry("b", url_key=2)), New(entry("c", url_key=None)))
+    polled(store, New(entry("a", url_key=1)), url=OTHER)
+    known, removed = store.known(1, ["a", "c", "nothing"], [2, 3])
+    assert {one.key for one in known} == {"a", "b", "c"}
+    assert {one.entry_id for one in known} <= {1, 2, 3}
+    assert removed == frozenset()
+
+
+def test_more_keys_than_sqlite_takes_in_one_statement_are_looked_up(store: Store) -> None:
+    many = [entry(f"k{number:04}", url_key=number) for number in range(1300)]
+    polled(store, *map(New, many))
+    wanted = [one.key for one in many]
+    assert {one.key for one in store.known(1, wanted, [])[0]} == set(wanted)
+    assert {one.key for one in store.known(1, [], range(1300))[0]} == set(wanted)
+
+
+# ------------------------------------------------------------------------------------- prune
+
+
+def test_retention_removes_what_is_old_and_no_longer_shown_and_remembers_it(store: Store) -> None:
+    old = NOW - 400 * DAY
+    polled(
+        store,
+        New(entry("shown", published_at=old)),
+        New(entry("gone", published_at=old, text="vanished", attributions=(Attribution("AFP"),))),
+        New(entry("young")),
+    )
+    later = NOW + HOUR
+    polled(store, Seen(id_of(store, "shown")), at=later)
+    assert store.prune(later, 365 * DAY) == 1
+    assert sorted(keys(store)) == ["shown", "young"]
+    assert store.search("vanished") == ()
+    assert sql(store.path, "SELECT count(*) FROM attributions") == [(0,)]
+    assert store.known(1, ["gone", "shown"], [])[1] == {"gone"}
+    assert store.prune(later, 365 * DAY) == 0
+    check_sound(store.path)
+
+
+def test_pruning_the_first_copy_leaves_the_article_to_the_next(store: Store) -> None:
+    polled(store, New(entry("a", url_key=1, published_at=NOW - 400 * DAY)))
+    polled(store, New(entry("b", url_key=1)), url=OTHER)
+    polled(store, at=NOW + HOUR)
+    assert store.prune(NOW + HOUR, 365 * DAY) == 1
+    assert [found.guid for found in store.entries(ALL)] == ["b"]
+    check_sound(store.path)
+
+
+def test_pruning_goes_page_by_page(store: Store) -> None:
+    polled(store, *(New(entry(f"k{number}", published_at=NOW - 400 * DAY)) for number in range(5)))
+    polled(store, at=NOW + HOUR)
+    assert [store.prune(NOW + HOUR, 365 * DAY, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_without_retention_only_the_log_of_polls_is_pruned(store: Store) -> None:
+    polled(store, New(entry("a", published_at=NOW - 4000 * DAY)), at=NOW - 31 * DAY)
+    polled(store, at=NOW)
+    assert store.prune(NOW, None) == 0
+    assert sql(store.path, "SELECT started_at FROM polls") == [("2025-11-05T12:00:00Z",)]
+    assert keys(store) == ["a"]
+
+
+actions = st.lists(
+    st.tuples(
+        st.sampled_from([FEED, OTHER]),
+        st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["uno", "dos"]), max_size=4),
+        st.booleans(),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(actions)
+def test_whatever_is_recorded_and_pruned_the_store_stays_sound(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, dict[str, str], bool]]
+) -> None:
+    with open_store(tmp_path_factory.mktemp("law") / "x.db") as store:
+        for number, (url, document, prune) in enumerate(steps):
+            at = NOW + number * DAY
+            claim = claimed(store, at, url)
+            known = {one.key: one.entry_id for one in store.known(claim.feed_id, list(document), [])[0]}
+            entries = [
+                entry(key, text=text, content=text, url_key=ord(key) % 3) for key, text in document.items()
+            ]
+            changes = [Revised(known[one.key], one) if one.key in known else New(one) for one in entries]
+            store.record([outcome(claim, *changes, at=at)], at)
+            if prune:
+                store.prune(at + HOUR, timedelta())
+            shown = store.known(claim.feed_id, list(document), [])[0]
+            assert {one.key for one in shown} == document.keys()
+        check_sound(store.path)
+
+
+# ----------------------------------------------------------------------------- output, search
+
+
+def test_an_output_feed_carries_its_topic_each_article_once(store: Store) -> None:
+    tags = (Tag("tension", None, 1.0),)
+    polled(
+        store,
+        New(entry("military", tags=(*tags, Tag("tension", "military", 1.0)))),
+        New(entry("copy", url_key=1, tags=tags)),
+        New(entry("other", tags=(Tag("fish", None, 1.0),))),
+        New(entry("untagged-first-copy", url_key=1)),
+    )
+    assert [found.guid for found in store.entries(TENSION)] == ["military", "copy"]
+    assert [found.guid for found in store.entries(replace(TENSION, aspect="military"))] == ["military"]
+    assert [found.guid for found in store.entries(TENSION, limit=1)] == ["military"]
+    assert [found.guid for found in store.entries(replace(ALL, limit=2))] == ["military", "other"]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with open_store(tmp_path_factory.mktemp("library") / "x.db") as store:
+        polled(
+            store,
+            New(entry("maduro", title="Operación en el Caribe", text="Maduro habló del niño ayer")),
+            New(entry("kapal", title="Kapal perang", text="Kapal perang AS tiba di Laut Karibia")),
+            New(
+                entry("ships", title="Ships", text="US warships sail; the Caribbean waits", tags=TENSION_TAG)
+            ),
+        )
+        polled(store, New(entry("late", text="ships again, and again ships")), at=NOW + DAY, url=OTHER)
+        yield store
+
+
+TENSION_TAG = (Tag("tension", None, 1.0),)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        pytest.param("operacion", {"maduro"}, id="without diacritics"),
+        pytest.param("OPERACIÓN", {"maduro"}, id="with diacritics, other case"),
+        pytest.param("nino", {"maduro"}, id="in the text"),
+        pytest.param('"kapal perang"', {"kapal"}, id="phrase"),
+        pytest.param('"perang kapal"', set(), id="phrase in another order"),
+        pytest.param("warsh*", {"ships"}, id="prefix"),
+        pytest.param("NEAR(kapal laut, 5)", {"kapal"}, id="near"),
+        pytest.param("NEAR(kapal karibia, 1)", set(), id="not so near"),
+        pytest.param("kapal OR niño", {"kapal", "maduro"}, id="either"),
+        pytest.param("ships NOT again", {"ships"}, id="without"),
+        pytest.param("title: ships", {"ships"}, id="in one column"),
+        pytest.param("laut:karibia", {"kapal"}, id="a column that is none: words"),
+        pytest.param('"kapal', {"kapal"}, id="an open quote: words"),
+        pytest.param("*kapal", {"kapal"}, id="a star in front: words"),
+        pytest.param("kapal & laut", {"kapal"}, id="a sign: words"),
+        pytest.param("AND", {"late"}, id="an operator alone: a word"),
+        pytest.param("", set(), id="nothing"),
+        pytest.param("ka\0pal \ud800", {"kapal"}, id="what no text holds is left out"),
+    ],
+)
+def test_search_finds(library: Store, query: str, found: set[str]) -> None:
+    assert {hit.entry.guid for hit in library.search(query)} == found
+
+
+@given(st.text(max_size=20) | st.text("ab\"*^:(){}-+,'\\ ", max_size=8))
+def test_no_query_is_an_error(library: Store, query: str) -> None:
+    library.search(query)
+
+
+def test_search_is_narrowed(library: Store) -> None:
+    assert {hit.entry.guid for hit in library.search("ships")} == {"ships", "late"}
+    assert {hit.entry.guid for hit in library.search("ships", topic="tension")} == {"ships"}
+    assert {hit.entry.guid for hit in library.search("ships", feed_ids=[2])} == {"late"}
+    assert {hit.entry.guid for hit in library.search("ships", since=NOW + DAY)} == {"late"}
+    assert library.search("ships", feed_ids=[]) == ()
+    (best,) = library.search("ships", limit=1)
+    assert best.entry.guid == "ships"  # a word in the title counts more
+    assert best.snippet == "[Ships]"
+
+
+def test_an_unknown_entry_is_told(store: Store) -> None:
+    with pytest.raises(UnknownError, match="no entry 7"):
+        store.entry(7)
+
+
+# ------------------------------------------------------------------------------------- topics
+
+
+def test_retagging_replaces_tags_and_passes_over_what_is_gone(store: Store) -> None:
+    polled(store, New(entry("a", tags=TENSION_TAG)), New(entry("b")))
+    a, b = id_of(store, "a"), id_of(store, "b")
+    match = Match("fish", "r", "t", "title", 0, 1)
+    store.retag([(a, (), ()), (999, TENSION_TAG, (match,)), (b, (Tag("fish", None, 1.0),), (match,))])
+    assert store.entry(a).tags == ()
+    assert (store.entry(b).tags, store.entry(b).matches) == ((Tag("fish", None, 1.0),), (match,))
+
+
+def test_the_rules_applied_are_remembered(store: Store) -> None:
+    assert store.topic_revisions() == {}
+    store.retagged([("tension", "T", "1"), ("fish", "F", "1")])
+    store.retagged([("tension", "T", "2")])
+    assert store.topic_revisions() == {"tension": "2"}
+
+
+def test_a_walk_meets_every_entry_once(store: Store) -> None:
+    polled(store, *(New(entry(f"k{number}")) for number in range(7)))
+    seen, last = [], 0
+    while page := store.entries_after(last, 3):
+        seen += [found.id for found in page]
+        last = page[-1].id
+    assert seen == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_property_is_made_once(store: Store) -> None:
+    assert [store.property("p", lambda: "first"), store.property("p", lambda: "second")] == ["first"] * 2
+    store.set_property("p", "third")
+    assert store.property("p", lambda: "second") == "third"
+
+
+# ---------------------------------------------------------------- many readers, other programs
+
+
+def test_the_version_changes_with_every_programs_commits_and_only_with_them(store: Store) -> None:
+    versions = [store.version(), store.version()]
+    store.set_property("a", "1")
+    versions += [store.version(), store.version()]
+    with closing(sqlite3.connect(store.path)) as other, other:
+        other.execute("INSERT INTO properties VALUES ('b', '1')")
+    versions += [store.version(), store.version()]
+    with closing(sqlite3.connect(store.path)) as other:
+        other.execute("INSERT INTO properties VALUES ('c', '1')")
+        other.rollback()
+    versions += [store.version()]
+    first, second, third = versions[0], versions[2], versions[4]
+    assert versions == [first, first, second, second, third, third, third]
+    assert len({first, second, third}) == 3
+
+
+def test_threads_that_came_and_went_leave_no_connection_behind(store: Store) -> None:
+    def opened() -> int:
+        return sum(
+            path.resolve().name.startswith("aggregator.db") for path in Path("/proc/self/fd").iterdir()
+        )
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("counts open files by /proc")
+    store.is_empty()
+    before = opened()
+    for _ in range(5):
+        thread = threading.Thread(target=store.is_empty)
+        thread.start()
+        thread.join()
+    assert opened() == before
+    store.close()
+    assert opened() == 0
+
+
+def test_rows_of_a_query_are_of_one_moment_and_hinder_nobody(store: Store) -> None:
+    polled(store, *(New(entry(f"k{number}")) for number in range(3)))
+    rows = store.query("SELECT key, title FROM entries ORDER BY id")
+    first = next(rows)
+    polled(store, Revised(id_of(store, "k0"), entry("k0", title="Revised")), New(entry("k3")), at=NOW + HOUR)
+    assert not store.is_empty()  # the same thread reads on another connection
+    assert [first, *rows] == [{"key": key, "title": f"Title of {key}"} for key in ("k2", "k1", "k0")]
+    assert next(store.query("SELECT count(*) AS n FROM entries WHERE key > :key", {"key": "k0"})) == {"n": 3}
+
+
+def test_a_query_cannot_write(store: Store) -> None:
+    with pytest.raises(StoreError, match="readonly"):
+        list(store.query("DELETE FROM entries"))
+
+
+def test_idle_readers_do_not_keep_the_log_from_being_emptied(store: Store) -> None:
+    polled(store, *(New(entry(f"k{number}")) for number in range(50)))
+    abandoned = store.query("SELECT * FROM entries")
+    next(abandoned)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: store.entries(ALL), range(6)))
+    log = store.path.with_name(store.path.name + "-wal")
+    assert sql(store.path, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 1  # held by the open query
+    abandoned.close()
+    assert sql(store.path, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0
+    assert log.stat().st_size == 0
+
+
+def test_closing_lets_readers_finish_and_refuses_whoever_comes_later(store: Store) -> None:
+    polled(store, *(New(entry(f"k{number}")) for number in range(3)))
+    rows = store.query("SELECT key FROM entries")
+    next(rows)
+    store.close()
+    assert len(list(rows)) == 2
+    store.close()  # once more does no harm
+    for use in (store.is_empty, store.version, lambda: store.set_property("a", "b")):
+        with pytest.raises(StoreError, match="has been closed"):
+            use()
+    assert [file.name for file in store.path.parent.iterdir()] == ["aggregator.db"]  # the log is in it
+
+
+def test_closing_while_threads_read_is_safe(store: Store) -> None:
+    polled(store, *(New(entry(f"k{number}")) for number in range(30)))
+    reading = threading.Barrier(4)
+
+    def read() -> str:
+        reading.wait()
+        try:
+            for _ in range(10_000):
+                store.entries(ALL)
+        except StoreError as error:
+            return str(error)
+        return "never closed"
+
+    with ThreadPoolExecutor(3) as pool:
+        ends = [pool.submit(read) for _ in range(3)]
+        reading.wait()
+        store.close()
+        assert all("has been closed" in end.result(timeout=10) for end in ends)
+
+
+CALLS: dict[str, Callable[[Store, Claim], object]] = {
+    "backup": lambda store, _: store.backup(store.path.with_name("copy.db")),
+    "copies": lambda store, _: store.copies(1),
+    "count_due": lambda store, _: store.count_due(NOW),
+    "entries": lambda store, _: store.entries(ALL),
+    "entries_after": lambda store, _: store.entries_after(0, 9),
+    "entry": lambda store, _: store.entry(1),
+    "feeds": lambda store, _: store.feeds(),
+    "find_feeds": lambda store, _: store.find_feeds([FEED]),
+    "is_empty": lambda store, _: store.is_empty(),
+    "known": lambda store, _: store.known(1, ["k"], [1]),
+    "next_due_at": lambda store, _: store.next_due_at(),
+    "query": lambda store, _: list(store.query("SELECT * FROM entries")),
+    "search": lambda store, _: store.search("text"),
+    "topic_revisions": lambda store, _: store.topic_revisions(),
+    "version": lambda store, _: store.version(),
+}
+WRITES: dict[str, Callable[[Store, Claim], object]] = {
+    "claim": lambda store, _: claim_all(store),
+    "make_due": lambda store, _: store.make_due(NOW),
+    "property": lambda store, _: store.property("new", str),
+    "prune": lambda store, _: store.prune(NOW, DAY),
+    "record": lambda store, claim: store.record([outcome(claim)], NOW),
+    "release": lambda store, claim: store.release([claim]),
+    "retag": lambda store, _: store.retag([]),
+    "retagged": lambda store, _: store.retagged([]),
+    "set_property": lambda store, _: store.set_property("a", "b"),
+    "subscribe": lambda store, _: store.subscribe([], NOW),
+}
+
+
+@pytest.fixture
+def busy(store: Store) -> tuple[Store, Claim]:
+    """A store with an entry, a claim, and a feed that is due."""
+    polled(store, New(entry("k")))
+    claim = claimed(store)
+    follow(store, OTHER)
+    return store, claim
+
+
+def test_these_are_all_the_methods_there_are() -> None:
+    public = {name for name in vars(Store) if not name.startswith("_")}
+    assert CALLS.keys() | WRITES.keys() | {"close"} == public
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_reads_go_on_while_another_program_writes(
+    busy: tuple[Store, Claim], call: Callable[[Store, Claim], object]
+) -> None:
+    with closing(sqlite3.connect(busy[0].path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("DELETE FROM feeds WHERE id = 99")
+        call(*busy)
+
+
+@pytest.mark.parametrize("call", WRITES.values(), ids=WRITES)
+def test_writes_give_up_in_time_while_another_program_writes(
+    busy: tuple[Store, Claim], call: Callable[[Store, Claim], object]
+) -> None:
+    with closing(sqlite3.connect(busy[0].path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(StoreBusyError, match=r"locked by another program for 0\.05 s"):
+            call(*busy)
+        assert time.monotonic() - began < 2
+        other.execute("ROLLBACK")
+    call(*busy)  # and work again afterwards
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new file", "present file"])
+def test_opening_gives_up_in_time(path: Path, new: bool) -> None:
+    path.parent.mkdir()
+    if not new:
+        open_store(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with pytest.raises(StoreBusyError):
+            open_store(path, busy_timeout=SOON)
+        assert time.monotonic() - began < 2
+
+
+# ------------------------------------------------------------------------------------ backup
+
+
+def test_a_backup_made_while_others_write_is_whole(store: Store, tmp_path: Path) -> None:
+    follow(store, FEED)
+    stop = threading.Event()
+
+    def write() -> None:
+        with open_store(store.path) as mine:
+            for number in range(2000):
+                if stop.is_set():
+                    return
+                polled(mine, New(entry(f"k{number}", text="words " * 200)), at=NOW + number * SECOND)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            copies = [tmp_path / f"copy{number}.db" for number in range(5)]
+            for copy in copies:
+                store.backup(copy)
+        finally:
+            stop.set()
+        writing.result(timeout=10)
+    for copy in copies:
+        check_sound(copy)
+        assert copy.stat().st_mode & 0o777 == 0o600
+    store.backup(copies[0])  # over an earlier one
+    with open_store(copies[0]) as restored:
+        assert restored.feeds() == store.feeds()
+        assert len(restored.entries(ALL)) == len(store.entries(ALL))
+    assert not list(tmp_path.glob("*-wal"))
+
+
+def test_a_backup_that_cannot_be_written_is_told(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        store.backup(tmp_path)
+    (tmp_path / "text").write_text("not a database" * 99)
+    with pytest.raises(StoreError, match="not a database"):
+        store.backup(tmp_path / "text")
