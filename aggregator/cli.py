@@ -166,6 +166,8 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
             "entries_revised",
         )
         click.echo(json.dumps({name: getattr(summary, name) for name in numbers} | {"seconds": seconds}))
+    elif summary.feeds == summary.unrecorded == 0 and wanted:
+        click.echo("What you named is paused, or is being polled by another program at the moment.")
     elif summary.feeds == summary.unrecorded == 0:
         click.echo(
             "No feed is due. `aggregator poll --all` asks every feed, `aggregator feeds` shows when each is."

@@ -97,12 +97,13 @@ def render(reports: Sequence[FeedReport], title: str = "Subscriptions") -> bytes
             if folder not in folders:
                 folders[folder] = etree.SubElement(body, "outline", text=folder)
             parent = folders[folder]
-        name = clean(wish.name or state.title or state.url)
+        url = _CREDENTIALS.sub("", state.url, count=1)
+        name = clean(wish.name or state.title or url)
         values = {
             "type": "rss",
             "text": name,
             "title": name,
-            "xmlUrl": _CREDENTIALS.sub("", state.url, count=1),
+            "xmlUrl": url,
             "htmlUrl": state.site_url,
             "language": wish.language or state.language,
             "category": ",".join(tag for tag in wish.tags if "," not in tag) if len(wish.tags) > 1 else None,

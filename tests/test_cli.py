@@ -353,6 +353,11 @@ def test_poll_one_that_is_not_there(polled: Path, run: Run) -> None:
     assert said.err == "no feed has the address or name 'Nobody'; `aggregator feeds` lists them all\n"
 
 
+def test_poll_one_that_is_paused(server: Server, polled: Path, run: Run) -> None:
+    configure(polled.parent, server.url("/a"))
+    assert run("poll", "Kabar").out.startswith("What you named is paused")
+
+
 def test_without_network_every_feed_says_why(tmp_path: Path) -> None:
     with Server() as server:
         urls = [server.url("/a", "reader:canary"), server.url("/b")]

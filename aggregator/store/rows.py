@@ -203,7 +203,7 @@ def stored_entry(
         id=row["id"],
         uid=row["uid"],
         feed_id=row["feed_id"],
-        feed_title=row["feed_title"] or row["feed_url"],
+        feed_title=row["feed_title"] or host(row["feed_url"]),
         feed_url=row["feed_url"],
         feed_site_url=row["feed_site_url"],
         article_id=row["article_id"],

@@ -27,6 +27,8 @@ DEEP = 2500
 """From where on a text is deep, in code points: nobody puts an article's subject there."""
 BODY_SHARE = 0.7
 """The most that places after the lead can bring a topic, as a share of its threshold: alone, they never tag."""
+ASPECT_SHARE = 0.6
+"""What an aspect must reach of the strongest one's score: the other sides of a topic are told in passing."""
 MAX_SCORE = 100.0
 ABBREVIATION = 2
 """Words of so few letters (R., St., U.S.) may end in a full stop within a phrase."""
@@ -268,10 +270,11 @@ class Ruleset:
             if score < topic.threshold:
                 continue
             tags.append(Tag(topic.slug, None, score))
-            for aspect in topic.aspects:
-                of_aspect = _fire(aspect.rules, topic, reading)
+            sides = [_fire(aspect.rules, topic, reading) for aspect in topic.aspects]
+            least = _least(sides)
+            for aspect, of_aspect in zip(topic.aspects, sides, strict=True):
                 score = _score(of_aspect)
-                if score >= aspect.threshold:
+                if score >= max(aspect.threshold, least):
                     tags.append(Tag(topic.slug, aspect.slug, score))
                     firings += of_aspect
             for firing in firings:
@@ -287,16 +290,20 @@ class Ruleset:
             if topic is not None and each.slug != topic:
                 continue
             tagged = True
+            least = _least([_fire(aspect.rules, each, reading) for aspect in each.aspects])
             for aspect, rules, threshold in (
                 (None, each.rules, each.threshold),
                 *((aspect.slug, aspect.rules, aspect.threshold) for aspect in each.aspects),
             ):
                 firings = _fire(rules, each, reading)
                 score = _score(firings, MAX_SCORE if aspect else BODY_SHARE * threshold)
-                fired = score >= threshold and tagged
+                bar = max(threshold, least) if aspect else threshold
+                fired = score >= bar and tagged
                 missing = []
                 if score < threshold:
                     missing.append(f"{threshold - score:g} more points")
+                elif score < bar:
+                    missing.append(f"{bar - score:g} more points: another aspect is stronger")
                 if not tagged:
                     missing.append("the topic itself")
                 found.append(
@@ -426,6 +433,11 @@ def _score(firings: Iterable[_Firing], most_late: float = MAX_SCORE) -> float:
     late = sum(firing.points for firing in firings if firing.late and firing.points > 0)
     rest = sum(firing.points for firing in firings if not (firing.late and firing.points > 0))
     return round(min(MAX_SCORE, max(0.0, rest + min(late, most_late))), 2)
+
+
+def _least(sides: Iterable[Iterable[_Firing]]) -> float:
+    """What an aspect must score beside the strongest of all."""
+    return round(ASPECT_SHARE * max(map(_score, sides), default=0.0), 2)
 
 
 def _matches(topic: Topic, firing: _Firing, reading: _Reading) -> Iterator[Match]:
