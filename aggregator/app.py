@@ -5,17 +5,16 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from aggregator import config, files, poll
+from aggregator import cadence, config, files, health, poll
 from aggregator.errors import StoreError, UnknownError
 from aggregator.fetch import Fetcher
-from aggregator.logs import masked
 from aggregator.model import (
     EntryText,
     FeedReport,
@@ -33,6 +32,7 @@ from aggregator.model import (
 )
 from aggregator.publish import Channel, Format, Rendered, render
 from aggregator.store import Recorded, SubscriptionChanges, open_store
+from aggregator.text import masked
 from aggregator.topics import Explanation, Quality, Ruleset, compile_topics, evaluate
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ class Aggregator:
             if self.store.is_empty():
                 self._retagged()
             else:
+                self.store.mixed(stale)
                 log.warning(
                     "the rules of %s have changed since the stored entries were tagged; "
                     "`aggregator topics backtest` shows what would change, `aggregator topics retag` applies it",
@@ -151,8 +152,11 @@ class Aggregator:
                 lambda: self.ruleset,
                 concurrency=fetch.concurrency,
                 per_host=fetch.per_host,
+                spacing=fetch.spacing,
+                retry_after_holds_host=fetch.retry_after == "host",
                 clock=self.clock,
                 on_recorded=on_recorded,
+                budget=fetch.budget,
             ) as poller,
         ):
             yield poller
@@ -192,11 +196,34 @@ class Aggregator:
 
     def feeds(self) -> tuple[FeedReport, ...]:
         """Every feed with its health, in the order of the configuration's growth."""
-        return self.store.feeds()
+        reports = self.store.feeds()
+        outlooks = {
+            report.id: cadence.outlook(report.state, report.subscription.every)
+            for report in reports
+            if report.state.status in (FeedStatus.ACTIVE, FeedStatus.FAILING)
+        }
+        price = cadence.price(tuple(outlooks.values()), self.settings.fetch.budget)
+        return tuple(
+            replace(report, requests_per_day=outlook.requests(price), expected_delay=outlook.delay(price))
+            if (outlook := outlooks.get(report.id))
+            else report
+            for report in reports
+        )
 
     def prune(self) -> int:
         """Remove a page of what is older than `retention:`; returns how many entries."""
         return self.store.prune(self.clock(), self.settings.retention)
+
+    def look_for_silence(self) -> None:
+        """Note which feeds have been silent for longer than their own rhythm explains."""
+        self.store.call_silent(
+            (
+                (feed, health.fell_silent(feed.days, feed.asked_at, feed.added_at))
+                for feed in self.store.quiet(health.SHORTEST)
+                if health.is_silent(feed.days, feed.asked_at)
+            ),
+            self.clock(),
+        )
 
     def health(self) -> Health:
         """Whether polling and store are well."""
@@ -221,6 +248,8 @@ class Aggregator:
 
     def entries(self, output: OutputFeed, limit: int) -> tuple[StoredEntry, ...]:
         """The newest entries of an output feed, each article once."""
+        if output.name == health.OUTPUT.name:
+            return tuple(map(health.entry, self.store.feed_events(limit)))
         return self.store.entries(output, limit=limit)
 
     def search(
@@ -289,11 +318,11 @@ class Aggregator:
         """
         changed = 0
         for page in self._pages():
-            renewed: list[tuple[int, tuple[Tag, ...], tuple[Match, ...]]] = []
+            renewed: list[tuple[StoredEntry, tuple[Tag, ...], tuple[Match, ...]]] = []
             for entry in page:
                 tags, matches = self.ruleset.match(poll.entry_text(entry, entry.feed_url))
                 if set(tags) != set(entry.tags) or set(matches) != set(entry.matches):
-                    renewed.append((entry.id, tags, matches))
+                    renewed.append((entry, tags, matches))
             if renewed:
                 self.store.retag(renewed)
             changed += len(renewed)
@@ -312,8 +341,8 @@ class Aggregator:
     # ------------------------------------------------------------------------------ sent out
 
     def output_names(self) -> tuple[OutputFeed, ...]:
-        """The output feeds, in the order of the configuration."""
-        return self.settings.output
+        """The output feeds, in the order of the configuration, and that of the feeds' own health."""
+        return (*self.settings.output, health.OUTPUT)
 
     def cached(self, name: str, format: Format) -> Rendered | None:  # noqa: A002 – the domain's word
         """The document of an output feed if it is at hand and still true; never waits."""
@@ -323,22 +352,23 @@ class Aggregator:
     def rendered(self, name: str, format: Format) -> Rendered:  # noqa: A002
         """The document of an output feed. Raises UnknownError where there is no such feed."""
         with self._rendering:  # one thread renders, the others find it done
-            output = next((output for output in self.settings.output if output.name == name), None)
+            outputs = self.output_names()
+            output = next((output for output in outputs if output.name == name), None)
             if output is None:
-                names = ", ".join(output.name for output in self.settings.output)
+                names = ", ".join(output.name for output in outputs)
                 raise UnknownError(f"there is no output feed {name!r}; there are: {names}")
             channel = self._channel(output)  # the first time it writes, and so makes a new version
             version = self.store.version()
             kept = self._rendered.get((name, format))
             if kept is None or kept[0] != version:
-                kept = version, render(channel, self.store.entries(output), format)
+                kept = version, render(channel, self.entries(output, output.limit), format)
                 self._rendered[name, format] = kept
             return kept[1]
 
     def publish(self, folder: Path) -> tuple[tuple[Path, bool], ...]:
         """Write every output feed in every format; returns the files, and whether each one changed."""
         written = []
-        for output in self.settings.output:
+        for output in self.output_names():
             for format in Format:  # noqa: A001
                 path = folder / f"{output.name}.{format}"
                 written.append((path, files.replace(path, self.rendered(output.name, format).body)))
@@ -349,6 +379,8 @@ class Aggregator:
         self.store.set_property("served_at", url)
         with self._rendering:
             self._rendered.clear()
+        for output in self.output_names()[:1]:
+            self._channel(output)  # what is written once is written now: no reader waits for a lock, or a full disk
 
     @property
     def home_url(self) -> str:
@@ -361,11 +393,14 @@ class Aggregator:
         if output.topic and output.aspect and not output.title:
             title = f"{title}: {output.aspect}"
         about = f"on {title}" if output.topic else "of all feeds"
+        description = f"News {about}, each article once, with the reason why it is here."
+        if output.name == health.OUTPUT.name:
+            description = "Feeds that fell silent, fail, moved, are gone, or came back."
         host = urlsplit(self.home_url).hostname or ""
         return Channel(
             name=output.name,
             title=title,
-            description=f"News {about}, each article once, with the reason why it is here.",
+            description=description,
             home_url=self.home_url + "/",
             # Kept for ever: with another one every entry would be new to every reader.
             authority=self.store.property(

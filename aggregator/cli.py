@@ -37,14 +37,15 @@ class Context:
     db: str | None
     verbose: bool
 
-    def open(self) -> "Aggregator":
-        """The program over this configuration, its feeds subscribed."""
+    def open(self, *, subscribe: bool = False) -> "Aggregator":
+        """The program over this configuration; commands that poll make its feeds those of the configuration."""
         from aggregator.app import Aggregator
 
         self.log("WARNING")
         aggregator = Aggregator.open(self.config, db=self.db)
         try:
-            aggregator.subscribe()
+            if subscribe:
+                aggregator.subscribe()
         except BaseException:
             aggregator.close()
             raise
@@ -87,7 +88,7 @@ def cli(context: click.Context, config: Path, db: str | None, verbose: bool) -> 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="aggregator", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
         _fail("stopped", 130)
@@ -148,10 +149,11 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
     Exit code 1 says that some feeds could not be read; each is named with the reason.
     """
     started = time.monotonic()
-    with context.open() as aggregator:
+    with context.open(subscribe=True) as aggregator:
         among, due = aggregator.due(wanted, everything=everything)
         with _progress(due, "Polling", hidden=as_json) as advance:
             summary = asyncio.run(_pass(aggregator, among, advance))
+        aggregator.look_for_silence()
     seconds = round(time.monotonic() - started, 3)
     for outcome in summary.failures:
         click.echo(f"{_masked(outcome.state.url)}: {outcome.error}", err=True)
@@ -239,7 +241,7 @@ def demo(context: Context, once: bool, port: int) -> None:
     with sample_site() as path:
         database = str(path.with_name("demo.db"))  # named here, for AGGREGATOR_DB must not lead elsewhere
         sample = Context(path, database, context.verbose)
-        with sample.open() as aggregator:
+        with sample.open(subscribe=True) as aggregator:
             summary = asyncio.run(_pass(aggregator, None, lambda: None))
             _show_demo(aggregator, summary)
             if once and summary.failed:
@@ -381,6 +383,8 @@ def opml_export(context: Context) -> None:
 @pass_context
 def feeds(context: Context, as_json: bool) -> None:
     """Show every feed with its health."""
+    from aggregator import health
+
     with context.open() as aggregator:
         reports = aggregator.feeds()
         now = aggregator.clock()
@@ -397,12 +401,22 @@ def feeds(context: Context, as_json: bool) -> None:
         click.echo(
             f"{click.style(f'{state.status:<8}', fg=colour)} {name[:40]:<40} {report.entries:>6} entries "
             f"{report.entries_per_week:>6.0f}/week  read {_ago(state.last_success_at, now):<12} next {due}"
+            f"{_cadence(report)}"
         )
-        if state.last_error:
-            click.echo(f"         {_masked(state.url)}: {state.last_error}")
+        for condition in health.conditions(report):
+            click.echo(f"         {_masked(state.url)}: {condition.message}")
+
+
+def _cadence(report: "FeedReport") -> str:
+    """What a feed's cadence costs and what it brings."""
+    if report.requests_per_day is None or report.expected_delay is None:
+        return ""
+    return f"  {report.requests_per_day:.3g} requests a day, delay {_span(report.expected_delay)}"
 
 
 def _feed_object(report: "FeedReport") -> dict[str, Any]:
+    from aggregator import health
+
     state = report.state
     return {
         "id": report.id,
@@ -414,10 +428,17 @@ def _feed_object(report: "FeedReport") -> dict[str, Any]:
         "http_status": state.http_status,
         "last_error": state.last_error,
         "failing_since": _stamp(state.failing_since),
+        "silent_since": _stamp(state.silent_since),
+        "moved_to": state.moved_to and _masked(state.moved_to),
+        "conditions": [
+            {"kind": condition.kind, "message": condition.message} for condition in health.conditions(report)
+        ],
         "last_polled_at": _stamp(state.last_polled_at),
         "last_success_at": _stamp(state.last_success_at),
         "next_poll_at": _stamp(state.next_poll_at),
         "interval_seconds": None if state.interval is None else state.interval.total_seconds(),
+        "requests_per_day": report.requests_per_day and round(report.requests_per_day, 2),
+        "expected_delay_seconds": report.expected_delay and round(report.expected_delay.total_seconds()),
         "entries": report.entries,
         "entries_per_week": round(report.entries_per_week, 1),
     }
@@ -724,7 +745,7 @@ def _span(duration: timedelta) -> str:
 
 def _masked(url: str) -> str:
     """An address without the password in it."""
-    from aggregator.logs import masked
+    from aggregator.text import masked
 
     return masked(url)
 

@@ -9,21 +9,28 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
-from aggregator import config
-from aggregator.app import Aggregator
+from aggregator import config, notify
+from aggregator.app import Aggregator, utc_now
 from aggregator.errors import ConfigError, ServeError, StoreError
+from aggregator.metrics import Metrics
 from aggregator.model import PollOutcome, PollResult, Settings
 from aggregator.poll import Poller
 from aggregator.store import Recorded
 from aggregator.web import check_bind, hosts_of, make_app
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +39,7 @@ TICK = timedelta(seconds=1)
 WATCH = timedelta(seconds=1)
 """How often the configuration is looked at for changes."""
 PRUNE = timedelta(hours=1)
-"""How often old entries are removed."""
+"""How often old entries are removed, and silent feeds looked for."""
 GRACE = 2.5
 """How long, in seconds, polls and answers may go on after the signal to stop; the whole end takes up to 5 s."""
 
@@ -73,6 +80,13 @@ class Daemon:
         self._poller: Poller | None = None
         self._pollers = AsyncExitStack()
         self._store_troubled = False
+        self._beat_at = 0.0
+        self._metrics = Metrics(
+            aggregator.store.census,
+            clock=aggregator.clock,
+            in_flight=lambda: 0 if self._poller is None else self._poller.in_flight,
+            heartbeat_at=lambda: aggregator.heartbeat_at,
+        )
 
     async def run(self) -> None:
         """Serve and poll until SIGTERM or SIGINT.
@@ -96,7 +110,10 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: scheduler.add_job(self._reload))
-        for job, every in ((self._tick, TICK), (self._watch, WATCH), (self._prune, PRUNE)):
+        jobs = [(self._tick, TICK), (self._watch, WATCH), (self._prune, PRUNE), (self._look, PRUNE)]
+        if watchdog := notify.watchdog():
+            jobs.append((partial(self._still_alive, watchdog), watchdog))
+        for job, every in jobs:
             scheduler.add_job(
                 job, "interval", seconds=every.total_seconds(), next_run_time=self._aggregator.clock()
             )
@@ -106,18 +123,24 @@ class Daemon:
         url = _url(self._host, listener.getsockname()[1])
         await asyncio.to_thread(self._aggregator.serve_at, url)
         server = _server(
-            self._aggregator, hosts_of(self._host, self._aggregator.settings.public_url), self._token
+            self._aggregator,
+            hosts_of(self._host, self._aggregator.settings.public_url),
+            self._token,
+            self._metrics,
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
+        keeping_time: asyncio.Task[None] | None = None
         try:
             await self._new_poller()
             scheduler.start()
+            keeping_time = asyncio.create_task(_keep_time(scheduler))
             log.info(
                 "serving %s, following %d feeds",
                 url,
                 len(self._aggregator.settings.feeds),
                 extra={"url": url},
             )
+            notify.notify(notify.READY, notify.status(f"serving {url}"))
             self._on_serving(url)
             await asyncio.wait(
                 {serving, asyncio.create_task(self._stopping.wait())}, return_when=asyncio.FIRST_COMPLETED
@@ -126,6 +149,9 @@ class Daemon:
                 raise ServeError("the web server has ended by itself") from serving.exception()
         finally:
             log.info("stopping")
+            notify.notify(notify.STOPPING)
+            if keeping_time is not None:
+                keeping_time.cancel()
             scheduler.shutdown(wait=False)
             server.should_exit = True
             if self._poller is not None:
@@ -147,6 +173,7 @@ class Daemon:
 
     async def _tick(self) -> None:
         self._aggregator.heartbeat_at = self._aggregator.clock()
+        self._beat_at = time.monotonic()
         if self._poller is None or self._stopping.is_set():
             return
         try:
@@ -160,6 +187,17 @@ class Daemon:
                 log.info("the database answers again")
             self._store_troubled = False
 
+    async def _still_alive(self, every: timedelta) -> None:
+        """Tell the watchdog so, as long as due feeds are being looked for and the store answers."""
+        try:
+            health = await asyncio.to_thread(self._aggregator.health)
+        except StoreError as error:
+            notify.notify(notify.status(str(error)))
+            return
+        if time.monotonic() - self._beat_at < max(every, 2 * TICK).total_seconds():
+            said = "; ".join(health.reasons) or f"following {len(self._aggregator.settings.feeds)} feeds"
+            notify.notify(notify.ALIVE, notify.status(said))
+
     async def _watch(self) -> None:
         if await asyncio.to_thread(_fingerprint, self._files()) != self._fingerprint:
             await self._reload()
@@ -170,7 +208,11 @@ class Daemon:
 
     async def _reload(self) -> None:
         async with self._reloading:
-            await self._reload_once()
+            notify.notify(notify.reloading())
+            try:
+                await self._reload_once()
+            finally:
+                notify.notify(notify.READY)
 
     async def _reload_once(self) -> None:
         before = self._aggregator.settings
@@ -206,7 +248,16 @@ class Daemon:
         except StoreError as error:
             log.error("old entries could not be removed: %s", error)  # noqa: TRY400
 
+    async def _look(self) -> None:
+        try:
+            await asyncio.to_thread(self._aggregator.look_for_silence)
+        except StoreError as error:
+            log.error("silent feeds could not be looked for: %s", error)  # noqa: TRY400
+
     def _report(self, outcome: PollOutcome, recorded: Recorded) -> None:
+        self._metrics.count(
+            outcome, entries_new=recorded.entries_new, entries_revised=recorded.entries_revised
+        )
         url = outcome.state.url
         facts = {
             "feed": outcome.claim.subscription.url,
@@ -226,7 +277,24 @@ class Daemon:
             log.debug("%s: nothing new", url, extra=facts)
 
 
-def _server(aggregator: Aggregator, hosts: frozenset[str], token: str | None) -> "uvicorn.Server":
+async def _keep_time(
+    scheduler: "AsyncIOScheduler", clock: Callable[[], datetime] = utc_now, look: timedelta = TICK
+) -> None:
+    """Let the jobs go on when the clock is put back; by themselves they would wait for the old time to return."""
+    before = clock()
+    while True:
+        await asyncio.sleep(look.total_seconds())
+        now = clock()
+        if now < before - look:
+            log.warning("the clock was put back by %s", before - now)
+            for job in scheduler.get_jobs():
+                job.modify(next_run_time=now)
+        before = now
+
+
+def _server(
+    aggregator: Aggregator, hosts: frozenset[str], token: str | None, metrics: Metrics
+) -> "uvicorn.Server":
     class Server(uvicorn.Server):
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -234,7 +302,7 @@ def _server(aggregator: Aggregator, hosts: frozenset[str], token: str | None) ->
 
     return Server(
         uvicorn.Config(
-            make_app(aggregator, hosts=hosts, token=token),
+            make_app(aggregator, hosts=hosts, token=token, metrics=metrics.exposition),
             access_log=False,
             date_header=True,
             lifespan="off",

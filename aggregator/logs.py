@@ -6,22 +6,16 @@ wrote the line: this is the one place that all of them pass.
 
 import json
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-from aggregator.text import printable
+from aggregator.text import masked, printable
 
 LINE_LIMIT = 2_000
 """Characters of a message, or of a line of a traceback."""
 
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
-
-
-def masked(text: str) -> str:
-    """A text, without the user names and passwords of the addresses in it (RFC 3986 §3.2.1)."""
-    return re.sub(r"(?<=://)[^/?#\s]*@", "***@", text)
 
 
 def _line(text: str) -> str:

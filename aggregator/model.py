@@ -97,16 +97,22 @@ class FetchSettings:
         user_agent: None: `aggregator/<version> (+<project URL>)`.
         concurrency: requests in flight at once, over all hosts.
         per_host: requests in flight at once to one host.
+        spacing: time between two polls of one host; this machine's own addresses need none.
+        retry_after: whether a server's `Retry-After` holds for all feeds of its `host` or for the `feed`.
         timeout: limit on one request, from connecting to the last byte.
         max_bytes: limit on a body after decompression, in bytes.
+        budget: requests a day for the whole set of feeds; None: as many as their rhythms are worth.
     """
 
     allow_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     user_agent: str | None = None
     concurrency: int = 64
     per_host: int = 2
+    spacing: timedelta = timedelta(seconds=1)
+    retry_after: str = "host"
     timeout: timedelta = timedelta(seconds=30)
-    max_bytes: int = 16 * 1024 * 1024
+    max_bytes: int = 8 * 1024 * 1024
+    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,23 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """When in the week a feed publishes: moving means that `cadence` learns.
+
+    Attributes:
+        hours: entries in each hour of the day, UTC.
+        days: entries on each day of the week, UTC; Monday is the first.
+        since: from when on entries have been counted.
+        newest: the date of the newest entry that has been counted.
+    """
+
+    hours: tuple[float, ...]
+    days: tuple[float, ...]
+    since: datetime
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class FeedState:
     """All that polls have learned about one feed; each poll turns one state into the next.
 
@@ -187,6 +210,7 @@ class FeedState:
         next_poll_at: when it is due.
         interval: what `next_poll_at` was made from, before jitter.
         per_day: entries a day, learned; None before the first document.
+        profile: when in the week they come; None while nothing is known.
         length: entries in the newest document.
         fresh_until: until when the server says its answer is fresh.
         hint: the publisher's own interval (`ttl`, `sy:*`).
@@ -195,6 +219,7 @@ class FeedState:
         moved_to: target of a permanent redirect that awaits confirmation.
         moved_since: when that redirect was first seen.
         moved_times: how often it has been seen in a row.
+        silent_since: when its newest entry came, once that is longer ago than its rhythm explains (see `health`).
     """
 
     url: str
@@ -217,6 +242,7 @@ class FeedState:
     next_poll_at: datetime | None = None
     interval: timedelta | None = None
     per_day: float | None = None
+    profile: Profile | None = None
     length: int | None = None
     fresh_until: datetime | None = None
     hint: timedelta | None = None
@@ -225,6 +251,7 @@ class FeedState:
     moved_to: str | None = None
     moved_since: datetime | None = None
     moved_times: int = 0
+    silent_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -572,6 +599,24 @@ class PollResult(StrEnum):
     FAILED = "failed"
 
 
+class EventKind(StrEnum):
+    """Which line a feed's health has crossed."""
+
+    SILENT = "silent"  # no news for longer than its rhythm explains
+    FAILING = "failing"  # for a day
+    MOVED = "moved"  # to another address, for good
+    GONE = "gone"
+    BACK = "back"  # from any of them but a move
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """A feed's health has crossed a line; `message` says so in whole sentences, for a person."""
+
+    kind: EventKind
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class PollOutcome:
     """Everything one poll learned; recorded in one transaction or not at all.
@@ -586,6 +631,8 @@ class PollOutcome:
         error: for a person; None unless it failed.
         failure: the class of failure; None unless it failed.
         changes: one for each entry of the document, in document order.
+        events: the lines that the feed's health has crossed with it.
+        holds_host: the server asked for a pause, and no feed of its host is to be asked earlier than this one.
     """
 
     claim: Claim
@@ -597,6 +644,8 @@ class PollOutcome:
     error: str | None = None
     failure: FailureKind | None = None
     changes: tuple[EntryChange, ...] = ()
+    events: tuple[FeedEvent, ...] = ()
+    holds_host: bool = False
 
 
 # --------------------------------------------------------------------------------- read again
@@ -646,13 +695,64 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True)
 class FeedReport:
-    """One feed with its health, as `aggregator feeds` shows it."""
+    """One feed with its health, as `aggregator feeds` shows it.
+
+    Attributes:
+        requests_per_day: how often it is asked while all is well; None where it is not asked at all.
+        failure: the class of the failure it is in; None where all is well.
+        expected_delay: how long an entry is expected to wait, on average, until it is read; likewise.
+    """
 
     id: int
     subscription: Subscription
     state: FeedState
     entries: int
     entries_per_week: float
+    requests_per_day: float | None = None
+    expected_delay: timedelta | None = None
+    failure: FailureKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A `FeedEvent` as it is read from the store.
+
+    Attributes:
+        id: the event.
+        uid: names the event in every database.
+        feed_id, feed_title, feed_url, feed_site_url: the feed it happened to, as it is now.
+        at: when.
+        kind, message: see `FeedEvent`.
+    """
+
+    id: int
+    uid: str
+    feed_id: int
+    feed_title: str
+    feed_url: str
+    feed_site_url: str | None
+    at: datetime
+    kind: EventKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The feeds in numbers.
+
+    Attributes:
+        feeds: how many there are of each status.
+        silent: how many of them are silent for longer than their rhythm explains.
+        waiting: how many are due and held by nobody.
+        waiting_since: since when the longest of these has been due; None where none is.
+        store_bytes: size of the database on disk, its write-ahead log included.
+    """
+
+    feeds: Mapping[FeedStatus, int]
+    silent: int
+    waiting: int
+    waiting_since: datetime | None
+    store_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,9 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Self, TypeVar
 
-from aggregator import cadence, discover, duplicates, parse, text
+from aggregator import cadence, discover, duplicates, health, parse, text
 from aggregator.errors import ParseError, StoreError
 from aggregator.fetch import Fetcher
-from aggregator.logs import masked
 from aggregator.model import (
     Claim,
     Entry,
@@ -41,12 +40,14 @@ from aggregator.model import (
     ParsedFeed,
     PollOutcome,
     PollResult,
+    Profile,
     Revised,
     Seen,
     StoredEntry,
     Validators,
 )
 from aggregator.store import Recorded, Store
+from aggregator.text import masked
 from aggregator.topics import Ruleset
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,14 @@ POLL_LIMIT = timedelta(minutes=5)
 """Limit on one poll with all its redirects and discovery."""
 GROUP = 64
 """Outcomes that are recorded in one transaction without waiting for more."""
+PRICED_FOR = timedelta(hours=1)
+"""How long the price that keeps to the budget holds before it is found anew."""
 GATHER = 0.1
 """How long, in seconds, an outcome waits for others to be recorded with."""
+PAGES = 20
+"""How many older pages are read where a document shares nothing with the one before."""
+WHOLE_EVERY = timedelta(days=7)
+"""How often a feed that has fallen silent is asked without validators: some servers answer 304 for ever."""
 CANDIDATES = 4
 """How many addresses are tried when a site's feed is looked for."""
 MOVED_TIMES, MOVED_FOR = 2, timedelta(days=1)
@@ -162,6 +169,9 @@ def after_document(
     """The feed's state after a document was read."""
     parsed = thought.parsed
     before = state
+    given = (entry.published_at or entry.updated_at for entry in parsed.entries)
+    dates = [date for date in given if date is not None]
+    profile = cadence.learn(before.profile, dates, now)
     state = _after_answer(state, document.http_status, document.fresh_for, document.moved_to, now)
     return replace(
         state,
@@ -176,17 +186,24 @@ def after_document(
         body_hash=before.body_hash if document.delta else body_hash,
         last_changed_at=(before.last_changed_at or now) if document.delta else now,
         length=before.length if document.delta else len(parsed.entries),
-        per_day=_rhythm(before, thought, now),
+        per_day=_rhythm(before, thought, dates, profile, now),
+        profile=profile,
         hint=parsed.hint,
         skip_hours=parsed.skip_hours,
         skip_days=parsed.skip_days,
+        silent_since=None if _has_news(thought.changes) else before.silent_since,
     )
 
 
-def _rhythm(before: FeedState, thought: Thought, now: datetime) -> float | None:
+def _has_news(changes: Sequence[EntryChange]) -> bool:
+    return any(isinstance(change, New) for change in changes)
+
+
+def _rhythm(
+    before: FeedState, thought: Thought, dates: Sequence[datetime], profile: Profile | None, now: datetime
+) -> float | None:
     """Entries a day: by the document's dates, or where it has none by how many are new since the one before."""
-    dates = (entry.published_at or entry.updated_at for entry in thought.parsed.entries)
-    per_day = cadence.rhythm([date for date in dates if date is not None], now)
+    per_day = cadence.rhythm(dates, now, profile)
     if per_day is None and before.last_changed_at is not None:
         new = sum(isinstance(change, New) for change in thought.changes)
         elapsed = max(now - before.last_changed_at, cadence.BUSIEST)
@@ -208,9 +225,18 @@ def after_nothing_new(
     """
     per_day = state.per_day
     if state.last_polled_at is not None:
-        per_day = cadence.slowed(per_day, state.length, max(now - state.last_polled_at, timedelta()))
+        per_day = cadence.slowed(per_day, state.length, state.last_polled_at, now, state.profile)
     state = _after_answer(state, http_status, fresh_for, moved_to, now)
     return replace(state, validators=validators, per_day=per_day)
+
+
+def _doubts_304(state: FeedState, now: datetime) -> bool:
+    """Whether to ask for the whole document: once a week while the feed is silent beyond its rhythm."""
+    if state.silent_since is None or state.last_polled_at is None:
+        return False
+    return (now - state.silent_since) // WHOLE_EVERY > (
+        state.last_polled_at - state.silent_since
+    ) // WHOLE_EVERY
 
 
 def _after_answer(
@@ -318,10 +344,13 @@ class Poller:
         fetcher: the door to the network.
         ruleset: gives the compiled topics; asked for once a document has come.
         concurrency: polls in flight at once.
-        per_host: feeds of one host that are claimed at once.
+        per_host: feeds of one host that are polled at once, by all programs on this store together.
+        spacing: time between two polls of one host, likewise.
+        retry_after_holds_host: whether `Retry-After` holds for all feeds of the host, or for the one feed.
         clock: the time.
         on_recorded: called on the event loop for each poll once it is stored.
         chance: a number from [0, 1), for spreading polls.
+        budget: requests a day for all feeds together; None: no budget.
 
     Attributes:
         unrecorded: how many polls were lost because the store could not be written.
@@ -335,18 +364,27 @@ class Poller:
         *,
         concurrency: int,
         per_host: int,
+        spacing: timedelta = timedelta(),
+        retry_after_holds_host: bool = True,
         clock: Callable[[], datetime],
         on_recorded: Callable[[PollOutcome, Recorded], None] = lambda *_: None,
         chance: Callable[[], float] = random.random,
+        budget: int | None = None,
     ) -> None:
         self._store = store
         self._fetcher = fetcher
         self._ruleset = ruleset
         self._capacity = 2 * concurrency
-        self._per_host = 4 * per_host
+        self._per_host = per_host
+        self._spacing = spacing
+        self._retry_after_holds_host = retry_after_holds_host
         self._clock = clock
         self._on_recorded = on_recorded
         self._chance = chance
+        self._budget = budget
+        self._price = cadence.PRICE
+        self._priced_at: datetime | None = None
+        self._looked_at: datetime | None = None
         self.unrecorded = 0
         self._tasks: dict[asyncio.Task[None], Claim] = {}
         self._claiming: asyncio.Task[int] | None = None
@@ -380,9 +418,22 @@ class Poller:
 
     async def _start(self, room: int, due_by: datetime | None, among: Sequence[int] | None) -> int:
         now = self._clock()
+        if self._looked_at is None or now < self._looked_at:
+            if mended := await self._on_worker(lambda: self._store.mend_clock(now)):
+                log.warning("the clock was put back: %d feeds are polled now instead of by the old time", mended)
+        self._looked_at = now
+        if self._budget is not None and not self._is_priced(now):
+            self._price = await self._on_worker(self._found_price)
+            self._priced_at = now
         claims = await self._on_worker(
             lambda: self._store.claim(
-                now, due_by=due_by or now, limit=room, per_host=self._per_host, lease=LEASE, among=among
+                now,
+                due_by=due_by or now,
+                limit=room,
+                per_host=self._per_host,
+                spacing=self._spacing,
+                lease=LEASE,
+                among=among,
             )
         )
         for claim in claims:
@@ -390,6 +441,13 @@ class Poller:
             self._tasks[task] = claim
             task.add_done_callback(self._tasks.pop)
         return len(claims)
+
+    def _is_priced(self, now: datetime) -> bool:
+        return self._priced_at is not None and timedelta() <= now - self._priced_at < PRICED_FOR
+
+    def _found_price(self) -> timedelta:
+        outlooks = [cadence.outlook(state, every) for state, every in self._store.polled()]
+        return cadence.price(outlooks, self._budget)
 
     async def run(self, *, among: Sequence[int] | None = None) -> None:
         """One pass over all that is due at its start."""
@@ -489,7 +547,8 @@ class Poller:
 
     async def _attempt(self, claim: Claim, started_at: datetime) -> PollOutcome:
         state = claim.state
-        result = await self._fetcher.fetch(state.url, state.validators)
+        validators = Validators() if _doubts_304(state, started_at) else state.validators
+        result = await self._fetcher.fetch(state.url, validators)
         if isinstance(result, FetchFailure):
             # The address that was discovered once may be dead: the site may have another one now.
             if state.url != claim.subscription.url and result.http_status in (404, 410):
@@ -512,8 +571,41 @@ class Poller:
             thought = await self._think(result, claim)
         except ParseError as error:
             return await self._discover(claim, state, result, error, started_at)
+        thought = await self._walk_back(claim, thought)
         state = after_document(state, result, thought, body_hash, started_at)
         return self._done(claim, PollResult.CHANGED, state, started_at, result.http_status, thought.changes)
+
+    async def _walk_back(self, claim: Claim, thought: Thought) -> Thought:
+        """Read older pages of a feed until they meet what is stored (RFC 5005 §3 and §4).
+
+        After an outage or a burst a document may share nothing with the one before: what lies between
+        would be lost. A feed's first document meets nothing, and is not followed.
+        """
+        if claim.state.last_changed_at is None:
+            return thought
+        changes = {change.entry.key: change for change in thought.changes if isinstance(change, New)}
+        parsed, seen = thought.parsed, set[str]()
+        while (
+            0 < len(changes) == len(thought.changes)
+            and (older := parsed.next_url or parsed.previous_archive_url)
+            and older not in seen
+            and len(seen) < PAGES
+        ):
+            seen.add(older)
+            page = await self._fetcher.fetch(older)
+            if not isinstance(page, Fetched):
+                break
+            try:
+                found = await self._think(page, claim)
+            except ParseError:
+                break
+            fresh = [change for change in found.changes if isinstance(change, New)]
+            changes |= {c.entry.key: c for c in fresh if c.entry.key not in changes}
+            thought = replace(thought, changes=tuple(changes.values()))
+            parsed = found.parsed
+            if len(fresh) < len(found.changes):
+                break  # here they meet
+        return thought
 
     async def _discover(
         self, claim: Claim, state: FeedState, page: Fetched, problem: ParseError, started_at: datetime
@@ -550,11 +642,12 @@ class Poller:
         return PollOutcome(
             claim=claim,
             result=result,
-            state=cadence.next_poll(state, every=every, now=now, chance=self._chance()),
+            state=cadence.next_poll(state, every=every, now=now, chance=self._chance(), price=self._price),
             started_at=started_at,
             seconds=(now - started_at).total_seconds(),
             http_status=http_status,
             changes=changes,
+            events=health.crossed(claim.state, state, news=_has_news(changes)),
         )
 
     def _failed(
@@ -567,6 +660,7 @@ class Poller:
             now=now,
             chance=self._chance(),
             retry_after=failure.retry_after,
+            price=self._price,
         )
         return PollOutcome(
             claim=claim,
@@ -576,7 +670,9 @@ class Poller:
             seconds=(now - started_at).total_seconds(),
             http_status=failure.http_status,
             error=failure.message,
+            holds_host=failure.retry_after is not None and self._retry_after_holds_host,
             failure=failure.kind,
+            events=health.crossed(claim.state, state),
         )
 
     async def _on_worker(self, work: Callable[[], T]) -> T:

@@ -52,6 +52,16 @@ def clean(value: str) -> str:
     return _FORBIDDEN.sub(lambda found: _WINDOWS.get(found[0], ""), value)
 
 
+_USERINFO = re.compile(
+    r"(?<=://)(?:[^/?#\s]*|[^/?#\s:@]*:(?!\d+/)[^\s@]*)@"
+)  # a password may hold a stray slash
+
+
+def masked(text: str) -> str:
+    """A text, without the user names and passwords of the addresses in it (RFC 3986 §3.2.1)."""
+    return _USERINFO.sub("***@", text)
+
+
 def printable(value: str, limit: int = 200) -> str:
     r"""Prepare foreign text for a log line.
 
@@ -396,6 +406,20 @@ _ATTRIBUTES = {
     "th": {"colspan", "rowspan", "scope"},
     "time": {"datetime"},
 }
+_UNSEEN = re.compile(
+    r"""<!--.*?(?:--!?>|\Z)
+    |<(iframe|math|noembed|noframes|noscript|plaintext|script|style|svg|textarea|title|xmp)\b.*?(?:</\1\b[^>]*>|\Z)
+    |<(?:[!?]|/(?![a-z]))[^>]*>?""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+_TAG_TO_ITS_END = re.compile(
+    r"""</?([a-z][^\s/>]*+)(?:[^>"'=]++|=\s*+(?:"[^"]*+"|'[^']*+')?+|["'])*+>?""", re.IGNORECASE
+)
+_NEVER_DEEP = frozenset(  # the next one closes it
+    ("br", "col", "dd", "dt", "hr", "img", "input", "li", "p", "source")
+    + ("tbody", "td", "tfoot", "th", "thead", "tr", "wbr")
+)
+_LONGEST_TAG, _DEEPEST, _MOST_TAGS = 8_192, 64, 20_000
 _PIXEL = re.compile(r"""<img(?=[^>]*\swidth="[01](?:px)?")(?=[^>]*\sheight="[01](?:px)?")[^>]*>""")
 
 
@@ -441,12 +465,46 @@ def sanitise(value: str, base_url: str | None) -> str:
     if "<" not in value and "&" not in value:
         return clean(value).strip()
     # Most entries hold no relative address, and a sanitiser for their base would cost half as much as its use.
+    if len(value) > _LONGEST_TAG:
+        value = _tamed(value)
     value = _cleaner(None).clean(value)
     if _may_be_relative(value):
         value = _cleaner(base_url or "").clean(value)
     if "<img" in value:
         value = _PIXEL.sub("", value)
     return clean(value).strip()
+
+
+def _tamed(value: str) -> str:
+    """The same without tags that are endless, nested too deeply or too many; all text stays.
+
+    A parser needs time in the square of the depth and of the number of attributes: minutes for a hostile MiB.
+    Open tags are counted, not matched, so a tree may be thought deeper than it is.
+    """
+    open_tags: dict[str, int] = {}
+    depth = seen = 0
+
+    def kept(found: re.Match[str]) -> str:
+        nonlocal depth, seen
+        name = found[1].lower()
+        seen += 1
+        if found.end() - found.start() > _LONGEST_TAG:
+            return " "
+        if name in _NEVER_DEEP:
+            return found[0] if seen < _MOST_TAGS else " "
+        if found[0][1] == "/":
+            if not open_tags.get(name):
+                return " "
+            open_tags[name] -= 1
+            depth -= 1
+        elif seen < _MOST_TAGS and depth < _DEEPEST:
+            open_tags[name] = open_tags.get(name, 0) + 1
+            depth += 1
+        else:
+            return " "
+        return found[0]
+
+    return _TAG_TO_ITS_END.sub(kept, _UNSEEN.sub(" ", value))
 
 
 def _may_be_relative(sanitised: str) -> bool:
@@ -745,6 +803,6 @@ def detect_language(text: str, prior: str | None) -> str | None:
         likely["ms" if is_malay else "id"] = malay + indonesian
     if prior in likely:
         likely[prior] *= 2
-    first, second, *_ = sorted(likely, key=likely.__getitem__, reverse=True)
-    is_sure = likely[first] >= 0.4 or likely[first] >= 1.5 * likely[second]
+    first, *others = sorted(likely, key=likely.__getitem__, reverse=True)
+    is_sure = likely[first] >= 0.4 or not others or likely[first] >= 1.5 * likely[others[0]]
     return first if is_sure and len(first) == 2 else prior or None

@@ -16,6 +16,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
@@ -175,7 +176,10 @@ class Server:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for transport in self._transports:
-            transport.abort()  # also those that wait for the other side to read
+            with suppress(
+                AttributeError
+            ):  # asyncio's, of a transport that was closed and has written all since
+                transport.abort()  # also those that wait for the other side to read
         await _turns()  # sockets are closed in a later turn of the loop
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,6 +1,7 @@
 """The façade: what the faces are given, over a real store filled by real polls."""
 
 import asyncio
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aggregator import config
+from aggregator import config, health
 from aggregator.app import LATE, Aggregator
 from aggregator.errors import ConfigError, StoreError, UnknownError
 from aggregator.model import OutputFeed, Settings
@@ -106,7 +107,7 @@ def test_published_files_are_what_is_served_and_written_only_when_changed(
     first = aggregator.publish(folder)
     assert {path.name for path, _ in first} == {
         f"{name}.{format}"
-        for name in ("storms", "all")
+        for name in ("storms", "all", "health")
         for format in Format  # noqa: A001
     }
     assert all(changed for _, changed in first)
@@ -125,8 +126,6 @@ def test_published_files_are_what_is_served_and_written_only_when_changed(
 
 def test_ids_and_birth_of_a_feed_survive_a_new_address(aggregator: Aggregator, clock: Clock) -> None:
     def entries() -> list[Any]:
-        import json
-
         return [entry["id"] for entry in json.loads(aggregator.rendered("all", Format.JSON).body)["items"]]
 
     before = entries()
@@ -145,7 +144,7 @@ def test_the_address_is_where_the_daemon_served_last(aggregator: Aggregator) -> 
 
 
 def test_an_unknown_output_names_those_there_are(aggregator: Aggregator) -> None:
-    with pytest.raises(UnknownError, match="'stroms'; there are: storms, all"):
+    with pytest.raises(UnknownError, match="'stroms'; there are: storms, all, health"):
         aggregator.rendered("stroms", Format.ATOM)
 
 
@@ -288,10 +287,10 @@ def test_health(
     assert isinstance(due, datetime)
     clock.now = due + late
     aggregator.heartbeat_at = clock.now - beat
-    health = aggregator.health()
-    assert health.ok == (not words)
-    assert len(health.reasons) == len(words)
-    assert all(word in reason for word, reason in zip(words, health.reasons, strict=True))
+    told = aggregator.health()
+    assert told.ok == (not words)
+    assert len(told.reasons) == len(words)
+    assert all(word in reason for word, reason in zip(words, told.reasons, strict=True))
 
 
 def test_due_counts_and_names(aggregator: Aggregator, clock: Clock) -> None:
@@ -323,3 +322,100 @@ def test_a_backup_never_takes_the_place_of_the_database(aggregator: Aggregator, 
     for target in (Path(aggregator.store.path), link):
         with pytest.raises(StoreError, match="is the database itself"):
             aggregator.backup(target)
+
+
+# ------------------------------------------------------------------------------- the feeds' own health
+
+
+def health_feed(aggregator: Aggregator) -> list[str]:
+    items = json.loads(aggregator.rendered("health", Format.JSON).body)["items"]
+    assert len({item["id"] for item in items}) == len(items)
+    return [item["title"] for item in items]
+
+
+def poll_daily(aggregator: Aggregator, clock: Clock, days: int) -> None:
+    for _ in range(days):
+        clock.forward(days=1)
+        poll_all(aggregator)
+        aggregator.look_for_silence()
+
+
+@pytest.fixture
+def paper(tmp_path: Path, server: Server, clock: Clock) -> Iterator[Aggregator]:
+    """A feed that has had news on each of six days."""
+    with Aggregator(settings(tmp_path, server.url("/paper")), clock=clock) as it:
+        server.add("/paper", rss(item(0), title="Warta"))
+        it.subscribe()
+        poll_all(it)
+        for day in range(1, 6):
+            server.add("/paper", rss(*(item(n, published=clock()) for n in range(day + 1)), title="Warta"))
+            poll_daily(it, clock, 1)
+        yield it
+
+
+def test_a_feed_falls_silent_once_and_comes_back(paper: Aggregator, server: Server, clock: Clock) -> None:
+    poll_daily(paper, clock, 3)
+    assert health_feed(paper) == []
+    poll_daily(paper, clock, 1)
+    assert health_feed(paper) == ["Warta has fallen silent"]
+    (report,) = paper.feeds()
+    assert [each.kind for each in health.conditions(report)] == ["silent"]
+    poll_daily(paper, clock, 30)
+    assert health_feed(paper) == ["Warta has fallen silent"]
+    server.add("/paper", rss(item(99, published=clock()), title="Warta"))
+    poll_daily(paper, clock, 1)
+    assert health_feed(paper) == ["Warta is back", "Warta has fallen silent"]
+    assert not health.conditions(paper.feeds()[0])
+    assert b"after 35 days without any" in paper.rendered("health", Format.ATOM).body
+
+
+def test_a_feed_that_fails_or_is_not_asked_is_not_silent(
+    paper: Aggregator, server: Server, clock: Clock
+) -> None:
+    clock.forward(days=60)
+    paper.look_for_silence()
+    assert health_feed(paper) == []
+    server.add("/paper", status=503)
+    poll_daily(paper, clock, 9)
+    assert health_feed(paper) == ["Warta is failing"]
+    server.add("/paper", status=410)
+    poll_daily(paper, clock, 2)
+    assert health_feed(paper) == ["Warta is gone", "Warta is failing"]
+    server.add("/paper", rss(item(99, published=clock()), title="Warta"))
+    poll_daily(paper, clock, 1)
+    assert health_feed(paper) == ["Warta is back", "Warta is gone", "Warta is failing"]
+
+
+def test_a_feed_that_was_silent_before_is_no_news(tmp_path: Path, server: Server, clock: Clock) -> None:
+    server.add("/old", rss(item(1, published=NOON - timedelta(days=900))))
+    with Aggregator(settings(tmp_path, server.url("/old")), clock=clock) as it:
+        it.subscribe()
+        poll_all(it)
+        it.look_for_silence()
+        assert health_feed(it) == []
+        (report,) = it.feeds()
+        assert report.state.silent_since == NOON - timedelta(days=900)
+
+
+def test_one_that_is_being_polled_is_not_called_silent(paper: Aggregator, clock: Clock) -> None:
+    clock.forward(days=9)
+    poll_all(paper)
+    found = paper.store.quiet(health.SHORTEST)
+    assert [len(feed.days) for feed in found] == [6]
+    paper.due(everything=True)
+    lease = timedelta(minutes=10)
+    assert paper.store.claim(clock(), due_by=clock(), limit=1, per_host=1, lease=lease)
+    paper.look_for_silence()
+    assert paper.feeds()[0].state.silent_since is None
+    clock.forward(hours=1)  # the lease has ended, but what was found before the claim is out of date
+    paper.store.call_silent([(feed, None) for feed in found], clock())
+    assert paper.feeds()[0].state.silent_since is None
+    paper.look_for_silence()
+    assert paper.feeds()[0].state.silent_since is not None
+
+
+def test_a_challenge_page_is_named(aggregator: Aggregator, server: Server) -> None:
+    server.add("/b", b"<title>Just a moment...</title>", status=403, headers={"cf-mitigated": "challenge"})
+    poll_all(aggregator)
+    (condition,) = (each for report in aggregator.feeds() for each in health.conditions(report))
+    assert condition.kind == "blocked"

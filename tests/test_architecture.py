@@ -17,13 +17,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "aggregator"
 FLOORS = (
     {"errors"},
     {"model"},
-    {"text", "files"},
+    {"text", "files", "notify"},
     {"logs"},
     {"fetch", "config", "store"}
-    | {"parse", "duplicates", "topics", "cadence", "publish", "discover", "opml"},
+    | {"parse", "duplicates", "topics", "cadence", "publish", "discover", "opml", "health"},
     {"poll", "demo"},
     {"app"},
-    {"web"},
+    {"web", "metrics"},
     {"daemon"},
     {"cli"},
     {"__main__"},
@@ -32,7 +32,7 @@ HOMES = {
     "Stemmer": {"topics"}, "ahocorasick_rs": {"topics"}, "apscheduler": {"daemon"}, "certifi": {"fetch"},
     "click": {"cli"}, "fasttext": {"text"}, "feedgen": {"publish"}, "feedparser": {"parse"},
     "jinja2": {"web"}, "lxml": {"parse", "discover", "opml", "publish"},
-    "nh3": {"text"}, "pycurl": {"fetch"}, "pydantic": {"config"}, "pydantic_core": {"config"},
+    "nh3": {"text"}, "prometheus_client": {"metrics"}, "pycurl": {"fetch"}, "pydantic": {"config"}, "pydantic_core": {"config"},
     "sqlite3": {"store"}, "sqlite_utils": {"store"}, "starlette": {"web"}, "uvicorn": {"daemon"}, "yaml": {"config"},
 }  # fmt: skip
 
@@ -111,6 +111,6 @@ def test_a_pass_without_news_loads_only_what_it_needs(tmp_path: Path, server: Se
     configure(tmp_path, server.url("/a"))
     assert {"nh3", "sqlite_utils"} <= loaded("poll", tmp_path)  # a new database, and a new entry
     unneeded = {"apscheduler", "fasttext", "feedgen", "feedparser", "jinja2", "lxml", "nh3", "sqlite_utils"}
-    unneeded |= {"starlette", "uvicorn"}
+    unneeded |= {"prometheus_client", "starlette", "uvicorn"}
     assert not loaded("poll --all --json", tmp_path) & unneeded
     assert server.requests[-1].header("If-None-Match") == '"1"'

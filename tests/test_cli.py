@@ -436,17 +436,29 @@ def test_feeds(server: Server, polled: Path, run: Run) -> None:
     run("poll", "--all")
     said = run("feeds")
     assert said.code == 0
-    first, second, error = lines(said.out)
+    first, silent, second, error, _ = lines(said.out)  # their entries are years old by now
     assert re.match(r"active   Warta +2 entries +\d+/week  read \d+ s ago +next in ", first)
+    assert re.search(r"next in \d+ (min|h|d)  [\d.]+ requests a day, delay \d+ (min|h|d)$", first)
+    assert silent.strip() == (
+        f"{server.url('/a')}: no new entry since 2025-11-20, longer than its own rhythm explains"
+    )
     assert re.match(r"failing  Kabar +1 entries", second)
-    assert error.strip() == f"{server.url('/b')}: {server.netloc} is overloaded or under maintenance (503)"
+    assert re.fullmatch(
+        rf" +{re.escape(server.url('/b'))}: failing since [-\d]+ [:\d]+ UTC: "
+        rf"{re.escape(server.netloc)} is overloaded or under maintenance \(503\)",
+        error,
+    )
 
 
 def test_feeds_json(polled: Path, server: Server, run: Run) -> None:
     first, _ = json.loads(run("feeds", "--json").out)
     promised = {"status", "last_success_at", "last_error", "next_poll_at", "entries_per_week"}
     assert promised <= first.keys()
+    # Even polls leave an entry to wait for half of the time between them; by its profile they wait less.
+    assert 0 < first["expected_delay_seconds"] <= 43_200 / first["requests_per_day"] + 30
     assert (first["url"], first["title"], first["status"]) == (server.url("/a"), "Warta", "active")
+    assert [condition["kind"] for condition in first["conditions"]] == ["silent"]
+    assert first["silent_since"].startswith("2025-11-20T")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", first["last_success_at"])
 
 
@@ -536,7 +548,7 @@ def test_topics_eval(tmp_path: Path, polled: Path, run: Run) -> None:
 def test_publish(tmp_path: Path, polled: Path, run: Run) -> None:
     said = run("publish")
     assert said.code == 0
-    assert len(lines(said.out)) == 6
+    assert len(lines(said.out)) == 9
     assert all(line.endswith(" written") for line in lines(said.out))
     assert all(line.endswith(" unchanged") for line in lines(run("publish").out))
     assert "A storm nears the island" in (tmp_path / "public" / "storms.atom").read_text()

@@ -73,6 +73,7 @@ fetch:
   per_host: 1
   timeout: 5s
   max_bytes: 2048
+  budget: 5000
 retention: 30d
 database: data/news.db
 public_url: https://news.example.org/
@@ -94,6 +95,7 @@ public_url: https://news.example.org/
             per_host=1,
             timeout=timedelta(seconds=5),
             max_bytes=2048,
+            budget=5000,
         ),
         retention=timedelta(days=30),
         database=str(tmp_path / "data" / "news.db"),
@@ -122,6 +124,11 @@ def test_without_output_each_topic_is_published_and_all(tmp_path: Path) -> None:
         OutputFeed("all"),
     )
     assert load(tmp_path, text + "output: []").output == ()
+
+
+def test_a_topic_on_health_leaves_the_health_feed_its_name(tmp_path: Path) -> None:
+    output = load(tmp_path, "topics: [{slug: health}]").output
+    assert output == (OutputFeed("health-news", topic="health"), OutputFeed("all"))
 
 
 @pytest.mark.parametrize(
@@ -269,6 +276,9 @@ def test_no_message_shows_a_secret(tmp_path: Path) -> None:
         ),
         pytest.param(
             "output:\n  - name: a\n  - name: a", 3, "output[1]", "first is on line 2", id="output name twice"
+        ),
+        pytest.param(
+            "output: [{name: health}]", 1, "output[0].name", "choose another", id="the health feed's name"
         ),
         pytest.param(
             "output: [{name: My Feed}]", 1, "output[0].name", "did you mean my-feed?", id="output name"
@@ -638,7 +648,7 @@ def keys(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_every_key_is_described_to_editors() -> None:
     schema = config.schema()
     found = keys(schema)
-    assert len(found) == 24
+    assert len(found) == 27
     assert all(len(value["description"]) > 10 for value in found.values())
     assert schema["additionalProperties"] is False
     assert found["retention"]["default"] == "365d"

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -342,3 +343,74 @@ def test_it_waits_for_a_locked_database_and_says_so_once(
         "polling waits for the database",
         "the database answers again",
     ]
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """What systemd would hear."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
+        listener.settimeout(10)
+        listener.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield listener
+
+
+def test_the_service_manager_is_told(
+    tmp_path: Path, server: Server, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "1000000")
+    server.add("/a", rss(item(1)))
+    configure(tmp_path, server.url("/a"))
+    heard: list[str] = []
+
+    def wait(word: str) -> None:
+        while not any(word in said for said in heard[-1:]):
+            heard.append(manager.recv(4096).decode())
+
+    with daemon(tmp_path) as running:
+        wait("READY=1")
+        assert "STATUS=serving http://127.0.0.1:" in heard[-1]
+        assert running.get("/healthz")  # ready means that it answers
+        wait("WATCHDOG=1")
+        assert "STATUS=following 1 feeds" in heard[-1]
+        running.process.send_signal(signal.SIGHUP)
+        wait("RELOADING=1\nMONOTONIC_USEC=")
+        wait("READY=1")
+        running.wait_for("configuration reloaded")
+        metrics = running.get("/metrics")
+        assert 'aggregator_polls_total{failure="",result="changed"} 1.0' in metrics
+        assert 'aggregator_entries_total{change="new"} 1.0' in metrics
+        assert 'aggregator_feeds{status="active"} 1.0' in metrics
+        running.process.send_signal(signal.SIGTERM)
+        wait("STOPPING=1")
+
+
+def test_the_watchdog_is_fed_only_while_feeds_are_looked_for_and_the_store_answers(
+    tmp_path: Path, manager: socket.socket
+) -> None:
+    """In this process, so that the heart can be made to stop."""
+    from aggregator import config
+    from aggregator.app import Aggregator
+    from aggregator.daemon import Daemon as Service
+
+    settings = config.load(configure(tmp_path, "http://127.0.0.1:9/feed"), environ={})
+
+    async def main() -> None:
+        aggregator = Aggregator(settings)
+        service = Service(aggregator, load=lambda: settings, watched=list, port=0)
+        await service._still_alive(timedelta(minutes=1))
+        await service._tick()
+        await service._still_alive(timedelta(minutes=1))
+        service._beat_at -= 61
+        await service._still_alive(timedelta(minutes=1))
+        await service._tick()
+        aggregator.close()
+        await service._still_alive(timedelta(minutes=1))
+
+    asyncio.run(main())
+    manager.setblocking(False)
+    heard = [manager.recv(4096).decode(), manager.recv(4096).decode()]
+    assert heard[0] == "WATCHDOG=1\nSTATUS=following 1 feeds"
+    assert heard[1].endswith("the store has been closed")
+    with pytest.raises(BlockingIOError):
+        manager.recv(4096)

@@ -160,6 +160,38 @@ TRAPS = {
         ("en", "Siege on Caracas Street ends", "Police say no one was hurt."),
         ("en", "Explosions in Caracas, US helicopters seen", "Officials speak of a raid."),
     ),
+    "survivors of a shipwreck": (
+        ("en", "Two survivors pulled from wreckage after ferry blast", "Investigators study footage."),
+        ("en", "Two survivors, a second munition and a silent Pentagon", "Lawmakers saw the footage."),
+    ),
+    "a vote on something else": (
+        ("es", "Otra votación, otra derrota para el Gobierno", "El Congreso rechazó los presupuestos."),
+        ("es", "El Senado no frena la guerra del presidente", "Rechazó la resolución por dos votos."),
+    ),
+    "another general": (
+        ("en", "General resigns over troops sent to Chicago", "He doubted that the order was lawful."),
+        ("en", "General resigns over strikes on traffickers", "He doubted that the order was lawful."),
+    ),
+    "another air space": (
+        ("en", "Airlines cancel flights to Tel Aviv", "The regulator warned of military activity."),
+        ("en", "Airlines cancel flights after US warning", "The regulator warned of military activity."),
+    ),
+    "a dictator of another country": (
+        ("id", "Mantan Presiden Filipina Duduk di Kursi Terdakwa", "Sidang digelar di Den Haag."),
+        ("id", "Mantan Penguasa Itu Duduk di Kursi Terdakwa Manhattan", "Ia dijemput helikopter."),
+    ),
+    "a tanker aground": (
+        ("es", "Un petrolero encalla en Canarias", "La persecución policial no tuvo que ver."),
+        ("es", "El petrolero fugitivo, abordado", "La Guardia Costera lo persiguió por el Atlántico."),
+    ),
+    "fishermen and the weather": (
+        ("id", "Nelayan Takut Melaut akibat Gelombang Tinggi", "BMKG mengeluarkan peringatan."),
+        ("id", "Nelayan Trinidad Takut Melaut", "Perahu mereka bisa dikira milik penyelundup."),
+    ),
+    "a boat in flames": (
+        ("en", "Boat strike injures swimmer", "A propeller cut his leg."),
+        ("en", "Boat strikes kill four more", "The Pentagon released the video."),
+    ),
     "another president": (
         ("en", "Ousted president Yoon back in court", "South Korea's ex-leader faces new charges."),
         ("en", "Captured president back in Manhattan court", "He denies narco-terrorism."),
@@ -203,6 +235,55 @@ def test_a_trap_is_not_tagged_and_its_twin_is(ruleset: Ruleset, name: str) -> No
             id="court date",
         ),
         pytest.param("en", "The Donroe doctrine, explained", "", None, id="opinion"),
+        pytest.param(
+            "en",
+            "Fentanyl doesn't come by speedboat",
+            "What are the missiles for?",
+            "drug-trafficking-pretext",
+            id="the wrong drug",
+        ),
+        pytest.param(
+            "en",
+            "House votes down bid to make president ask before more attacks",
+            "",
+            "military-deployment",
+            id="a vote",
+        ),
+        pytest.param(
+            "en",
+            "Sanctioned tanker flees with warships on its tail",
+            "It was boarded in the Atlantic.",
+            "sanctions",
+            id="tanker",
+        ),
+        pytest.param(
+            "id",
+            "Kapal Induk Termahal di Dunia, untuk Melawan Perahu Kayu",
+            "",
+            "military-deployment",
+            id="kapal induk",
+        ),
+        pytest.param(
+            "id",
+            "Enam Maskapai Kehilangan Izin karena Menolak Terbang",
+            "Mereka patuh pada peringatan regulator Amerika.",
+            "air-space-closure",
+            id="maskapai",
+        ),
+        pytest.param(
+            "id",
+            "Menculik Kepala Negara Orang: Preseden yang Menakutkan",
+            "Tak ada negara kecil yang aman dari helikopter di malam hari.",
+            "regime-change",
+            id="preseden",
+        ),
+        pytest.param(
+            "es",
+            "Dos náufragos y un misil: qué dirá el jefe del Pentágono",
+            "",
+            "strikes-at-sea",
+            id="dos náufragos",
+        ),
         pytest.param("id", "Senat Gagal Batasi Kewenangan Perang Trump", "", None, id="kewenangan perang"),
         pytest.param(
             "id", "Kapal Narkoba Dirudal, Dunia Bertanya soal Bukti", "", "strikes-at-sea", id="kapal narkoba"
@@ -221,7 +302,7 @@ def test_a_trap_is_not_tagged_and_its_twin_is(ruleset: Ruleset, name: str) -> No
             "pt",
             "Execuções extrajudiciais no mar, diz ONU",
             "EUA atacaram barcos.",
-            "strikes-at-sea",
+            "drug-trafficking-pretext",
             id="execuções",
         ),
         pytest.param("fr", "Frappes contre des bateaux : l'ONU s'alarme", "", "strikes-at-sea", id="frappes"),
@@ -263,9 +344,13 @@ def test_quality_on_the_labelled_set(ruleset: Ruleset) -> None:
 
     quality = evaluate(ruleset, TOPIC, items)
 
-    assert quality.total.precision >= 0.95
-    assert quality.total.recall >= 0.92
-    assert quality.total.f1 >= 0.94
+    assert quality.total.precision >= 0.96
+    assert quality.total.recall >= 0.96
+    assert quality.total.f1 >= 0.97
+    sides = quality.aspects.values()
+    right = sum(side.true_positives for side in sides)
+    wrong = sum(side.false_positives + side.false_negatives for side in sides)
+    assert 2 * right / (2 * right + wrong) >= 0.67
 
 
 @pytest.mark.skipif(not ITEMS.exists(), reason="the labelled set is not on this machine")
@@ -276,7 +361,7 @@ def test_quality_where_no_language_is_known(ruleset: Ruleset) -> None:
 
     quality = evaluate(ruleset, TOPIC, [{**item, "lang": None} for item in items])
 
-    assert quality.total.f1 >= 0.92
+    assert quality.total.f1 >= 0.96
 
 
 @pytest.mark.skipif(not ARTICLE.exists(), reason="the article is not on this machine")
@@ -285,13 +370,8 @@ def test_the_article_that_began_it(ruleset: Ruleset) -> None:
 
     found, evidence = ruleset.match(EntryText(title, "", text.strip(), (), "id"))
 
-    assert {tag.aspect for tag in found} >= {
-        None,
-        "arms-transfer",
-        "diplomacy-alliances",
-        "military-deployment",
-        "strikes-at-sea",
-    }
+    # The fleet and the strikes stand in it as well, as background.
+    assert {tag.aspect for tag in found} == {None, "arms-transfer", "diplomacy-alliances"}
     assert max(tag.score for tag in found) == 100
     for match in evidence:
         field = {"title": title, "text": text.strip()}[match.field]

@@ -86,6 +86,7 @@ class Newsroom:
                 clock=self.clock,
                 on_recorded=recorded,
                 chance=lambda: 0.5,
+                budget=self.settings.budget,
             ) as poller,
         ):
             yield poller
@@ -124,6 +125,43 @@ def poll_one(newsroom: Newsroom, url: str) -> PollOutcome:
 # ------------------------------------------------------------------------------------- what comes
 
 
+@pytest.mark.parametrize(
+    ("budget", "hours"),
+    [
+        pytest.param(None, 1, id="no budget: as often as its rhythm is worth"),
+        pytest.param(14, 2, id="twelve requests a day are left for it"),
+        pytest.param(1, 24, id="too small: daily"),
+    ],
+)
+def test_a_budget_is_spent(
+    newsroom: Newsroom, server: Server, clock: Clock, budget: int | None, hours: float
+) -> None:
+    rhythmic, fixed = server.url("/rhythmic"), server.url("/fixed")
+    newsroom.settings = replace(LOOPBACK, budget=budget)
+    newsroom.follow(rhythmic, Subscription(fixed, every=timedelta(hours=12)))
+    dates = [clock() - timedelta(hours=2 * n + 1) for n in range(40)]
+    document = rss(*(item(n, published=date) for n, date in enumerate(dates)))
+    server.add("/rhythmic", document, etag='"1"')
+    server.add("/fixed", document, etag='"1"')
+    newsroom.poll()
+    newsroom.poll()  # the rhythm is known from the first on
+    interval = newsroom.state(rhythmic).interval
+    assert interval is not None
+    assert interval / timedelta(hours=hours) == pytest.approx(1, rel=0.12)
+    assert newsroom.state(fixed).interval == timedelta(hours=12)
+
+
+def test_an_hour_of_day_is_learned_and_kept(newsroom: Newsroom, server: Server, clock: Clock) -> None:
+    url = server.url("/feed")
+    newsroom.follow(url)
+    dates = [clock() - timedelta(days=n, minutes=30) for n in range(30)]  # from 11 to 12 every day
+    server.add("/feed", rss(*(item(n, published=date) for n, date in enumerate(dates))))
+    after = poll_one(newsroom, url).state
+    assert newsroom.state(url) == after
+    hours, _ = cadence.factors(after.profile)
+    assert max(hours) == hours[11] > 4
+
+
 def test_new_then_unchanged_then_new_and_revised(newsroom: Newsroom, server: Server, clock: Clock) -> None:
     url = server.url("/feed")
     newsroom.follow(url)
@@ -150,6 +188,61 @@ def test_new_then_unchanged_then_new_and_revised(newsroom: Newsroom, server: Ser
         ("unchanged", 0, 0, 200),
         ("changed", 1, 1, 200),
     ]
+
+
+def paged(*items: str, older: str | None = None) -> bytes:
+    """An RSS document that names the page with what came before."""
+    link = f'<a:link xmlns:a="http://www.w3.org/2005/Atom" rel="next" href="{older}"/>' if older else ""
+    return rss(*items).replace(b"<description/>", f"<description/>{link}".encode(), 1)
+
+
+def test_what_an_outage_hid_is_fetched_from_older_pages(newsroom: Newsroom, server: Server) -> None:
+    url = server.url("/feed")
+    newsroom.follow(url)
+    server.add("/feed", paged(item(2), item(1), older=server.url("/never")))
+    newsroom.poll()
+    server.add("/feed", paged(item(8), item(7), older=server.url("/2")))
+    server.add("/2", paged(item(6), item(5), older=server.url("/3")))
+    server.add("/3", paged(item(4), item(3), item(2), older=server.url("/never")))
+    assert poll_one(newsroom, url).result is CHANGED
+    assert newsroom.recorded[url] == Recorded(True, 6, 0)
+    assert [request.path for request in server.requests] == ["/feed", "/feed", "/2", "/3"]
+    listed = newsroom.query("SELECT guid FROM entries ORDER BY id")
+    assert [guid for (guid,) in listed] == ["g1", "g2", "g3", "g4", "g5", "g6", "g7", "g8"]
+
+
+@pytest.mark.parametrize(
+    "older",
+    [
+        pytest.param("/feed", id="round in a circle"),
+        pytest.param("/missing", id="to a page that is not there"),
+    ],
+)
+def test_older_pages_that_lead_nowhere_do_no_harm(newsroom: Newsroom, server: Server, older: str) -> None:
+    url = server.url("/feed")
+    newsroom.follow(url)
+    server.add("/feed", rss(item(1)))
+    newsroom.poll()
+    server.add("/feed", paged(item(3), item(2), older=server.url(older)))
+    assert poll_one(newsroom, url).result is CHANGED
+    assert newsroom.recorded[url] == Recorded(True, 2, 0)
+
+
+def test_a_silent_feed_is_asked_for_the_whole_document_once_a_week(
+    newsroom: Newsroom, server: Server, clock: Clock
+) -> None:
+    url = server.url("/feed")
+    newsroom.follow(url)
+    server.add("/feed", rss(item(1)), etag='"1"')
+    newsroom.poll()
+    with closing(sqlite3.connect(newsroom.path)) as other, other:
+        other.execute("UPDATE feeds SET silent_since = '2025-11-20T12:00:00Z'")
+    asked = []
+    for _ in range(16):
+        clock.forward(days=1)
+        newsroom.poll()
+        asked.append(server.requests[-1].header("If-None-Match"))
+    assert [day for day, header in enumerate(asked, 1) if header is None] == [7, 14]
 
 
 def test_the_same_entries_in_another_document_are_neither_new_nor_revised(

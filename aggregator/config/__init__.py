@@ -148,7 +148,8 @@ def _items(document: Document, section: str) -> list[Any]:
 
 
 def _usual_output(topics: Mapping[str, Document]) -> tuple[OutputFeed, ...]:
-    return (*(OutputFeed(slug, topic=slug) for slug in topics if slug != "all"), OutputFeed("all"))
+    names = {slug: "health-news" if slug == "health" else slug for slug in topics}  # that name is taken
+    return (*(OutputFeed(names[slug], topic=slug) for slug in topics if slug != "all"), OutputFeed("all"))
 
 
 def _database(value: str, folder: Path) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -76,6 +76,10 @@ def _retention(value: object) -> timedelta | None:
     return _duration(value)
 
 
+def _pause(value: object) -> timedelta:
+    return timedelta() if value == "0s" else _duration(value)
+
+
 def _url(value: str) -> str:
     found = _URL.fullmatch(value)
     if len(value) > LONGEST_URL:
@@ -123,6 +127,12 @@ def _name(value: str) -> str:
     raise ValueError(f"a name is part of an address: lower-case letters, digits and single hyphens{hint}")
 
 
+def _free(value: str) -> str:
+    if value == "health":
+        raise ValueError("the feed of your feeds' own health has this name already; choose another")
+    return value
+
+
 def _header(value: str) -> str:
     if value.isascii() and value.isprintable():
         return value
@@ -161,6 +171,9 @@ Name = Annotated[Text, AfterValidator(_name)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Duration = Annotated[
     timedelta, PlainValidator(_duration), WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN})
+]
+Pause = Annotated[
+    timedelta, PlainValidator(_pause), WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN})
 ]
 Retention = Annotated[
     timedelta | None,
@@ -212,7 +225,9 @@ class Feed(Section):
 class Output(Section):
     """A feed to publish."""
 
-    name: Name = Field(description="It is served as /feeds/<name>.atom, .rss and .json.")
+    name: Annotated[Name, AfterValidator(_free)] = Field(
+        description="It is served as /feeds/<name>.atom, .rss and .json."
+    )
     title: Text | None = Field(None, description="Its title; without it, the topic's title or the name.")
     topic: Text | None = Field(None, description="Slug of the topic it carries; without it, all entries.")
     aspect: Text | None = Field(None, description="Only entries with this aspect of the topic.")
@@ -238,6 +253,15 @@ class Fetch(Section):
     per_host: Annotated[Count, Field(le=1_000)] = Field(
         _FETCH.per_host, description="Requests in flight at once to one host."
     )
+    spacing: Pause = Field(
+        spell(_FETCH.spacing),
+        validate_default=True,
+        description="Time between two polls of one host, or 0s; this machine's own addresses need none.",
+    )
+    retry_after: Literal["host", "feed"] = Field(
+        "host",
+        description="Whether a server's Retry-After holds for all feeds of its host, or for the one feed.",
+    )
     timeout: Duration = Field(
         spell(_FETCH.timeout),
         validate_default=True,
@@ -245,6 +269,11 @@ class Fetch(Section):
     )
     max_bytes: Annotated[Count, Field(ge=1_024)] = Field(
         _FETCH.max_bytes, description="Limit on one document after decompression, in bytes."
+    )
+    budget: Count | None = Field(
+        _FETCH.budget,
+        description="Requests a day for all feeds together, spent where they save most delay; "
+        "without it, as many as the feeds' rhythms are worth.",
     )
 
 

@@ -5,6 +5,7 @@ One call, `Fetcher.fetch`, takes an address and the validators of the last answe
 
     __init__    Fetcher: waits for its turn, follows redirects hop by hop, judges the answer
     exchange    a curl handle: what we send, what we are willing to receive
+    room        how many bytes of documents are in memory at once
     transfers   libcurl's sockets and timers on the event loop
     guard, headers, body    pure: which addresses we refuse, what an answer says
 
@@ -19,8 +20,9 @@ from typing import Self
 from weakref import WeakValueDictionary
 
 from aggregator.fetch.body import TooLargeError, bot_wall, decoded
-from aggregator.fetch.exchange import Answer, Exchange, Target, masked
+from aggregator.fetch.exchange import Answer, Exchange, Target
 from aggregator.fetch.headers import fresh_for, parse_links, retry_after, verbatim
+from aggregator.fetch.room import Owner, Room
 from aggregator.fetch.transfers import Transfers
 from aggregator.model import (
     FailureKind,
@@ -30,6 +32,7 @@ from aggregator.model import (
     NotModified,
     Validators,
 )
+from aggregator.text import masked
 
 MAX_REDIRECTS = 10
 
@@ -63,6 +66,7 @@ class Fetcher:
         self._user_agent = user_agent
         self._now = now
         self._transfers = Transfers(connections=settings.concurrency)
+        self._room = Room()
         self._all = asyncio.Semaphore(settings.concurrency)
         # A host's semaphore lives as long as a request to that host holds or awaits it.
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -87,6 +91,8 @@ class Fetcher:
     ) -> Fetched | NotModified | FetchFailure:
         """Fetch the document at `url`, following redirects.
 
+        The document counts as being in memory until the calling task ends; while much is, others wait.
+
         Args:
             url: http or https address; `user:password@` in it is sent as basic authentication to its
                 origin only (RFC 9110 §11.6.2, RFC 7617).
@@ -102,18 +108,20 @@ class Fetcher:
             target = Target.of(url)
         except ValueError as error:
             return FetchFailure(FailureKind.ADDRESS, f"{masked(url)} cannot be fetched: {error}")
+        owner = asyncio.current_task()
+        assert owner is not None  # noqa: S101 – coroutines run in tasks
         moved_to: str | None = None
         permanent = True
         visited = {target.url}
         seconds = 0.0
         while True:
             sent = validators if validators.url == target.url else _NO_VALIDATORS
-            answer = await self._request(target, sent, seconds)
+            answer = await self._request(target, sent, seconds, owner)
             seconds = answer.seconds
             if isinstance(answer, FetchFailure):
                 return answer
             if answer.status not in _REDIRECTS:
-                return _judge(target, answer, sent, moved_to, self._settings.max_bytes, self._now)
+                return await self._result(target, answer, sent, moved_to, owner)
             try:
                 if len(visited) > MAX_REDIRECTS:
                     raise ValueError(f"more than {MAX_REDIRECTS} redirects")
@@ -134,7 +142,25 @@ class Fetcher:
             if permanent:
                 moved_to = target.url_with_credentials
 
-    async def _request(self, target: Target, validators: Validators, seconds: float) -> Answer | FetchFailure:
+    async def _result(
+        self, target: Target, answer: Answer, sent: Validators, moved_to: str | None, owner: Owner
+    ) -> Fetched | NotModified | FetchFailure:
+        received, limit = len(answer.body), self._settings.max_bytes
+        result = _judge(target, answer, sent, moved_to, limit, self._now)
+        if not isinstance(result, Fetched):
+            self._room.give_back(owner, received if answer.status < 300 else 0)
+            return result
+        more = len(result.body) - received
+        if more <= 0 or self._room.take(owner, more):
+            return result
+        # Small while compressed, as a bomb is: decompressed again when there is room for it.
+        del result
+        await self._room.reserve(owner, more)
+        return _judge(target, answer, sent, moved_to, limit, self._now)
+
+    async def _request(
+        self, target: Target, validators: Validators, seconds: float, owner: Owner
+    ) -> Answer | FetchFailure:
         """One hop, as soon as it is its turn; `seconds` have been spent on the hops before."""
         host = self._hosts.get(target.host)
         if host is None:
@@ -143,11 +169,16 @@ class Fetcher:
         async with host, self._all:
             if self._closed:
                 raise asyncio.CancelledError("the fetcher is closed")
-            exchange = self._idle.pop() if self._idle else Exchange(self._settings, self._user_agent)
+            exchange = (
+                self._idle.pop() if self._idle else Exchange(self._settings, self._user_agent, self._room)
+            )
             try:
-                exchange.prepare(target, validators, seconds)
+                exchange.prepare(target, validators, seconds, owner)
                 error = await self._transfers.perform(exchange.curl)
-                return exchange.result(target, error, seconds)
+                result = exchange.result(target, error, seconds)
+                if isinstance(result, FetchFailure):
+                    exchange.give_back()
+                return result
             finally:
                 self._put_back(exchange)
 

@@ -16,7 +16,9 @@ import pycurl
 from aggregator.fetch.body import ACCEPT_ENCODING, PAGE_BYTES
 from aggregator.fetch.guard import refused
 from aggregator.fetch.headers import Headers, parse_headers
+from aggregator.fetch.room import Owner, Room
 from aggregator.model import FailureKind, FetchFailure, FetchSettings, Validators
+from aggregator.text import masked
 
 ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -122,11 +124,6 @@ class Target:
         return b"Basic " + b64encode(unquote_to_bytes(user) + b":" + unquote_to_bytes(password))
 
 
-def masked(url: str) -> str:
-    """`url` with `user:password@` made unreadable, for messages."""
-    return re.sub(r"(?<=//)\S*@", "***@", url)
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back: `headers` by lower-case name, repeated ones joined (RFC 9110 §5.3)."""
@@ -147,8 +144,9 @@ class _Socket(socket.socket):
 class Exchange:
     """A curl handle and what it has received: used for one request after another."""
 
-    def __init__(self, settings: FetchSettings, user_agent: str) -> None:
+    def __init__(self, settings: FetchSettings, user_agent: str, room: Room) -> None:
         self._settings = settings
+        self._room = room
         self.curl = curl = pycurl.Curl()
         timeout = settings.timeout.total_seconds()
         for option, value in (
@@ -185,13 +183,16 @@ class Exchange:
         self._refusal: str | None = None
         self._connecting = False
         self._overflow: str | None = None
+        self._owner: Owner | None = None
+        self._paused = self._had_to_wait = False
 
     def close(self) -> None:
         """Free the handle."""
         self.curl.close()
 
-    def prepare(self, target: Target, validators: Validators, seconds: float) -> None:
-        """Make ready for a request to `target`; `seconds` of its time are already spent."""
+    def prepare(self, target: Target, validators: Validators, seconds: float, owner: Owner) -> None:
+        """Make ready for a request of `owner` to `target`; `seconds` of its time are already spent."""
+        self._owner = owner
         headers = [b"Accept: " + ACCEPT.encode(), b"Accept-Encoding: " + ACCEPT_ENCODING.encode()]
         if validators.etag is not None:
             headers.append(b"If-None-Match: " + validators.etag.encode("latin-1", "replace"))
@@ -204,6 +205,11 @@ class Exchange:
         self.curl.setopt(pycurl.HTTPHEADER, headers)
         left = self._settings.timeout.total_seconds() - seconds
         self.curl.setopt(pycurl.TIMEOUT_MS, max(1, int(left * 1000)))
+
+    def give_back(self) -> None:
+        """What was received is of no use."""
+        if self._owner is not None and self._status < 300:
+            self._room.give_back(self._owner, self._body_bytes)
 
     def result(self, target: Target, error: tuple[int, str] | None, seconds: float) -> Answer | FetchFailure:
         """What came of it, given libcurl's error if there was one."""
@@ -224,6 +230,11 @@ class Exchange:
             return FailureKind.ADDRESS, f"{host} {self._refusal}"
         if code == pycurl.E_OPERATION_TIMEDOUT:
             time = f"{self.curl.getinfo(pycurl.TOTAL_TIME):.2g} s"
+            if self._had_to_wait:
+                return (
+                    FailureKind.TIMEOUT,
+                    f"{host} had to wait too long, since other large documents took the memory",
+                )
             if self._body_bytes:
                 return (
                     FailureKind.TIMEOUT,
@@ -273,16 +284,27 @@ class Exchange:
         return None
 
     def _on_body(self, chunk: bytes) -> int | None:
-        self._body_bytes += len(chunk)
+        size = self._body_bytes + len(chunk)
         if self._status >= 300:
-            if self._body_bytes > PAGE_BYTES:
+            if size > PAGE_BYTES:
                 return -1
-        elif self._body_bytes > self._settings.max_bytes:
+        elif size > self._settings.max_bytes:
             self._chunks.clear()
             self._overflow = f"{self._settings.max_bytes:,} bytes of body"
             return -1
+        elif self._owner is not None and not self._room.take(self._owner, len(chunk)):
+            self._paused = self._had_to_wait = True
+            self._room.when_freed(self._resume)
+            return pycurl.WRITEFUNC_PAUSE  # libcurl keeps the chunk and gives it again
+        self._body_bytes = size
         self._chunks.append(chunk)
         return None
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            with suppress(pycurl.error):  # what `_on_body` refuses now ends the transfer
+                self.curl.pause(pycurl.PAUSE_CONT)
 
 
 def _authorities() -> str:

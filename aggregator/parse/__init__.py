@@ -28,7 +28,10 @@ from aggregator.parse.loose import read_loosely
 from aggregator.parse.markup import repaired, tree
 from aggregator.parse.reader import Reader
 
-_MOST_TAGS = 1_000_000  # an element takes some 100 bytes of memory
+LONGEST = 3 << 20
+"""Bytes that are read of a document. It may take nine times as much memory: four bytes a character, twice."""
+
+_LONGEST_REPAIR = 1 << 20
 
 
 def parse(
@@ -43,26 +46,47 @@ def parse(
         zone: of dates that name no zone; None: UTC.
 
     Returns:
-        The feed, with at most 10,000 entries, in document order. `flaw` says what had to be overlooked.
+        The feed, with at most 10,000 entries, in document order. `flaw` says what had to be overlooked. Of a
+        document that is very long, or has very many elements, the entries at its beginning.
 
     Raises:
         ParseError: for anything that is not a feed; the message says what it seems to be.
     """
-    document, flaw = decoded(body, content_type)
+    beginning = _beginning(body)
+    cut = len(beginning) < len(body)
+    document, flaw = decoded(beginning, content_type)
     document = document.lstrip("\ufeff\0 \t\r\n")
     if not document:
         raise ParseError("the document is empty")
     if document[0] in "{[":
+        if cut:
+            raise ParseError(f"JSON of more than {LONGEST:,} bytes")
         return replace(read_json(document, url, zone), flaw=flaw)
-    if document.count("<") > _MOST_TAGS:
-        raise ParseError(f"the document has more than {_MOST_TAGS:,} tags")
     try:
-        return replace(Reader(document, url, zone).feed(tree(document)), flaw=flaw)
+        return _read(document, url, zone, flaw, cut=cut)
     except NotWellFormed as error:
         flaw = f"not well-formed: {error}"
-    document = repaired(document)
+    cut = cut or len(document) > _LONGEST_REPAIR
+    document = repaired(document[:_LONGEST_REPAIR])
     try:
-        return replace(Reader(document, url, zone).feed(tree(document)), flaw=flaw)
+        return _read(document, url, zone, flaw, cut=cut)
     except NotWellFormed as error:
         flaw = f"not well-formed, beyond repair: {error}"
         return replace(read_loosely(document, url, zone), flaw=flaw)
+
+
+def _read(document: str, url: str, zone: tzinfo | None, flaw: str | None, *, cut: bool) -> ParsedFeed:
+    root, cut = tree(document, cut=cut)
+    feed = Reader(document, url, zone).feed(root)
+    if cut and not feed.entries:
+        raise ParseError(
+            "a feed too large to be read: its first entry does not end within what is read of it"
+        )
+    return replace(feed, flaw=flaw or ("too large: only its beginning was read" if cut else None))
+
+
+def _beginning(body: bytes) -> bytes:
+    """As much of a document as is read: up to the end of a tag, which in no encoding divides a character."""
+    if len(body) <= LONGEST:
+        return body
+    return body[: body.rfind(b">", 0, LONGEST) + 1 or LONGEST]

@@ -19,6 +19,7 @@ from aggregator.parse.values import (
 from aggregator.text import LONGEST_HTML, LONGEST_URL, clean, link, parse_date, plain_line, printable
 
 _Object = Mapping[str, Any]
+_MOST_VALUES = 300_000  # one takes up to 80 bytes of memory
 
 
 def read_json(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
@@ -35,6 +36,8 @@ def read_json(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
     Raises:
         ParseError: it is not JSON, or not a feed.
     """
+    if document.count(",") + document.count("[") + document.count("{") > _MOST_VALUES:
+        raise ParseError(f"JSON with more than {_MOST_VALUES:,} values")
     try:
         data = json.loads(document, strict=False)
     except (ValueError, RecursionError) as error:

@@ -21,8 +21,8 @@ from aggregator.parse.values import (
 )
 from aggregator.text import LONGEST_HTML, LONGEST_URL, link, parse_date, plain_line, printable
 
-_LONGEST = 1 << 20
-"""Characters that are read: feedparser takes up to seven seconds for a hostile million."""
+_LONGEST = 1 << 18
+"""Characters that are read: feedparser takes up to seven seconds, and 100 MiB, for a hostile million."""
 
 _FORMATS = {
     "atom": "atom-1.0", "atom10": "atom-1.0", "atom01": "atom-0.3", "atom02": "atom-0.3", "atom03": "atom-0.3",

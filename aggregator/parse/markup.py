@@ -20,6 +20,10 @@ _DOCTYPE = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _LONGEST_DOCTYPE = 16_384
+_PIECE = 64 * 1024
+_MOST_NODES = 100_000  # elements and attributes; one takes up to 350 bytes of memory
+_MOST_PREFIXES = 100
+_ENTRY_TAGS = ("item", "entry")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _AMPERSAND = re.compile(
     r"<!\[CDATA\[(?:.*?\]\]>|.*)|&(#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6});|[A-Za-z]\w{1,31};)?", re.DOTALL
@@ -41,16 +45,17 @@ _USUAL_PREFIXES = {
 }
 
 
-def tree(document: str) -> Element:
-    """Parse a well-formed document.
+def tree(document: str, *, cut: bool = False) -> tuple[Element, bool]:
+    """Parse a well-formed document, or as much of it as is read.
 
     The DOCTYPE is cut out first. Without it there are no entities to expand and nothing outside to fetch.
 
     Args:
         document: decoded; the encoding that it declares is ignored.
+        cut: it is only the beginning of a document, so that its last entry may not be whole.
 
     Returns:
-        The root.
+        The root, and whether something is missing. Where it is, so is the entry that it was cut in.
 
     Raises:
         xml.etree.ElementTree.ParseError: it is not well-formed.
@@ -63,7 +68,35 @@ def tree(document: str) -> Element:
             if doctype is None:
                 raise ET.ParseError("a DOCTYPE that does not end")
             document = document[:start] + document[doctype.end() :]
-    return ET.XML(document)
+    builder = ET.TreeBuilder()
+    parser = ET.XMLParser(target=builder)  # noqa: S314 – no DOCTYPE, see above
+    room = _MOST_NODES
+    # Piece by piece, since expat gives no other thread a turn: the event loop must not wait for a whole document.
+    for start in range(0, len(document), _PIECE):
+        piece = document[start : start + _PIECE]
+        room -= piece.count("<") + (piece.count('"') + piece.count("'")) // 2
+        if room < 0 and start:
+            cut = True
+            break
+        parser.feed(piece)
+    if not cut:
+        root: Element = parser.close()
+        return root, False
+    root = builder.close()
+    if not isinstance(root, Element):
+        raise ET.ParseError("no element in what is read of it")
+    _drop_last_entry(root)
+    return root, True
+
+
+def _drop_last_entry(root: Element) -> None:
+    element = root
+    while len(element):
+        last = element[-1]
+        if last.tag.rpartition("}")[2].lower() in _ENTRY_TAGS:
+            element.remove(last)
+            return
+        element = last
 
 
 def repaired(document: str) -> str:
@@ -97,7 +130,7 @@ def repaired(document: str) -> str:
     missing = used - set(_DECLARED_PREFIX.findall(document)) - {"xml", "xmlns"}
     declarations = "".join(
         f' xmlns:{prefix}="{_USUAL_PREFIXES.get(prefix, "urn:undeclared:" + prefix)}"'
-        for prefix in sorted(missing)
+        for prefix in sorted(missing)[:_MOST_PREFIXES]
     )
     tag = f"<{root[1]}"
     return tag + declarations + document[len(tag) :]

@@ -3,6 +3,6 @@
 Users read it with any SQLite tool while the daemon runs (WAL); `docs/store.md` tells them how.
 """
 
-from aggregator.store.sqlite import Recorded, Store, SubscriptionChanges, open_store
+from aggregator.store.sqlite import Quiet, Recorded, Store, SubscriptionChanges, open_store
 
-__all__ = ["Recorded", "Store", "SubscriptionChanges", "open_store"]
+__all__ = ["Quiet", "Recorded", "Store", "SubscriptionChanges", "open_store"]

@@ -12,17 +12,22 @@ from aggregator.model import (
     Category,
     Enclosure,
     Entry,
+    EventKind,
     FeedState,
     FeedStatus,
     Identity,
     Match,
+    Profile,
     StoredEntry,
+    StoredEvent,
     Subscription,
     Tag,
     Validators,
 )
 
 Row = Mapping[str, Any]
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 
 def stamp(moment: datetime) -> str:
@@ -110,6 +115,7 @@ def state_values(state: FeedState) -> dict[str, Any]:
         "next_poll_at": stamp_or_none(state.next_poll_at),
         "interval_seconds": _seconds(state.interval),
         "per_day": state.per_day,
+        "profile": None if state.profile is None else _profile_text(state.profile),
         "length": state.length,
         "fresh_until": stamp_or_none(state.fresh_until),
         "hint_seconds": _seconds(state.hint),
@@ -118,6 +124,7 @@ def state_values(state: FeedState) -> dict[str, Any]:
         "moved_to": state.moved_to,
         "moved_since": stamp_or_none(state.moved_since),
         "moved_times": state.moved_times,
+        "silent_since": stamp_or_none(state.silent_since),
         "host": host(state.url),
     }
 
@@ -144,6 +151,7 @@ def state(row: Row) -> FeedState:
         next_poll_at=moment_or_none(row["next_poll_at"]),
         interval=_duration(row["interval_seconds"]),
         per_day=row["per_day"],
+        profile=None if row["profile"] is None else _profile(json.loads(row["profile"])),
         length=row["length"],
         fresh_until=moment_or_none(row["fresh_until"]),
         hint=_duration(row["hint_seconds"]),
@@ -152,6 +160,22 @@ def state(row: Row) -> FeedState:
         moved_to=row["moved_to"],
         moved_since=moment_or_none(row["moved_since"]),
         moved_times=row["moved_times"],
+        silent_since=moment_or_none(row["silent_since"]),
+    )
+
+
+def _profile_text(profile: Profile) -> str:
+    since, newest = stamp(profile.since), stamp(profile.newest)
+    values = {"hours": profile.hours, "days": profile.days, "since": since, "newest": newest}
+    return _COMPACT.encode(values)
+
+
+def _profile(values: Mapping[str, Any]) -> Profile:
+    return Profile(
+        hours=tuple(values["hours"]),
+        days=tuple(values["days"]),
+        since=moment(values["since"]),
+        newest=moment(values["newest"]),
     )
 
 
@@ -226,4 +250,19 @@ def stored_entry(
         matches=matches,
         attributions=attributions,
         also=also,
+    )
+
+
+def stored_event(row: Row) -> StoredEvent:
+    """An event from a row of `feed_events` joined with its feed's columns."""
+    return StoredEvent(
+        id=row["id"],
+        uid=uid(row["subscription_url"], f"{row['kind']} {row['at']}"),
+        feed_id=row["feed_id"],
+        feed_title=row["feed_title"] or row["feed_url"],
+        feed_url=row["feed_url"],
+        feed_site_url=row["feed_site_url"],
+        at=moment(row["at"]),
+        kind=EventKind(row["kind"]),
+        message=row["message"],
     )

@@ -53,6 +53,7 @@ CREATE TABLE feeds (
     body_hash BLOB,
     identity TEXT NOT NULL DEFAULT 'guid' CHECK (identity IN ('guid', 'link')),
     per_day REAL,
+    profile TEXT,
     length INTEGER,
     fresh_until TEXT,
     hint_seconds REAL,
@@ -61,12 +62,15 @@ CREATE TABLE feeds (
     moved_to TEXT,
     moved_since TEXT,
     moved_times INTEGER NOT NULL DEFAULT 0,
+    silent_since TEXT,
     -- who holds it
     host TEXT NOT NULL,
     fence INTEGER NOT NULL DEFAULT 0,
+    claimed_at TEXT,
     leased_until TEXT
 ) STRICT;
 CREATE INDEX feeds_due ON feeds (next_poll_at) WHERE status != 'paused';
+CREATE INDEX feeds_by_host ON feeds (host, claimed_at);
 CREATE INDEX feeds_leased ON feeds (leased_until, host) WHERE leased_until IS NOT NULL;
 
 CREATE TABLE articles (
@@ -112,6 +116,7 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_url_key ON entries (url_key) WHERE url_key IS NOT NULL;
 CREATE INDEX entries_by_article ON entries (article_id);
 CREATE INDEX entries_by_listed ON entries (listed_at, id);
+CREATE INDEX entries_by_feed ON entries (feed_id, listed_at);
 
 CREATE TABLE entry_tags (
     entry_id INTEGER NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
@@ -163,6 +168,15 @@ CREATE TABLE polls (
 ) STRICT;
 CREATE INDEX polls_by_feed ON polls (feed_id, started_at);
 CREATE INDEX polls_by_time ON polls (started_at);
+
+-- The lines that the feeds' health has crossed; rows are only ever added.
+CREATE TABLE feed_events (
+    id INTEGER PRIMARY KEY,
+    feed_id INTEGER NOT NULL REFERENCES feeds (id),
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    message TEXT NOT NULL
+) STRICT;
 
 -- Entries that retention removed, so that none comes back as new.
 CREATE TABLE tombstones (

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -22,8 +22,11 @@ from aggregator import text
 from aggregator.errors import StoreBusyError, StoreError, UnknownError
 from aggregator.model import (
     Attribution,
+    Census,
     Claim,
     Entry,
+    FailureKind,
+    FeedEvent,
     FeedReport,
     FeedState,
     FeedStatus,
@@ -36,6 +39,7 @@ from aggregator.model import (
     Revised,
     Seen,
     StoredEntry,
+    StoredEvent,
     Subscription,
     Tag,
 )
@@ -47,8 +51,23 @@ T = TypeVar("T")
 BUSY_TIMEOUT = timedelta(seconds=30)
 """How long a statement waits for another program's lock before it is a `StoreBusyError`."""
 
+_OWN_MACHINE = "(host GLOB '127.*' OR host GLOB 'localhost*' OR host GLOB '[[]::1]*')"
+"""SQL that is true for feeds of a server on this machine, which need not be spared."""
+
+REVISIONS_KEPT = 100
+"""How many earlier versions of an entry are kept, beside the first: some pages change at every look."""
+
+SEARCH_LIMIT = timedelta(seconds=5)
+"""A search that takes longer is given up."""
+
 POLL_LOG_KEPT = timedelta(days=30)
 """How long rows of `polls` are kept."""
+
+NEWS_DAYS = 20
+"""From how many days with news a feed's rhythm is told."""
+
+CLOCK_SLACK = timedelta(hours=1)
+"""A claim or poll further in the future than this was made before the clock was put back."""
 
 OLDEST_SQLITE = (3, 37)
 """STRICT tables came with it."""
@@ -71,6 +90,27 @@ class Recorded:
     accepted: bool
     entries_new: int = 0
     entries_revised: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A feed that answers well and has had no news for a while.
+
+    Attributes:
+        feed_id: the feed.
+        fence: of its last claim.
+        days: the newest days on which it had news, the last one first; at most `NEWS_DAYS`.
+        newest_at: when its newest entry came.
+        asked_at: when it last answered well.
+        added_at: when it was subscribed to.
+    """
+
+    feed_id: int
+    fence: int
+    days: tuple[date, ...]
+    newest_at: datetime
+    asked_at: datetime
+    added_at: datetime
 
 
 def open_store(path: str | Path, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> "Store":
@@ -350,6 +390,7 @@ class Store:
         limit: int,
         per_host: int,
         lease: timedelta,
+        spacing: timedelta = timedelta(),
         among: Sequence[int] | None = None,
     ) -> tuple[Claim, ...]:
         """Take feeds to poll; until `lease` ends nobody else is given them.
@@ -362,6 +403,8 @@ class Store:
             limit: at most this many.
             per_host: at most this many of one host, those under lease already included.
             lease: how long they are ours.
+            spacing: time since the last claim of a host's feed, in whole seconds; this machine's own
+                addresses need none.
             among: only these feeds; None: all.
         """
         wanted = """status != 'paused' AND next_poll_at <= :due_by
@@ -369,6 +412,12 @@ class Store:
         if among is not None:
             wanted += " AND id IN (" + ",".join(map(str, map(int, among))) + ")"
         values = {"now": stamp(now), "due_by": stamp(due_by), "limit": limit, "per_host": per_host}
+        spaced = "1"
+        if spacing:
+            values["rested"] = stamp(now - spacing)
+            wanted += f""" AND ({_OWN_MACHINE} OR NOT EXISTS (
+                SELECT 1 FROM feeds other WHERE other.host = feeds.host AND other.claimed_at > :rested))"""
+            spaced = f"(rank = 1 OR {_OWN_MACHINE})"  # one of a host now, the next at its distance
         with self._read() as db:  # a tick that finds nothing due takes no write lock
             if db.execute(f"SELECT 1 FROM feeds WHERE {wanted} LIMIT 1", values).fetchone() is None:
                 return ()
@@ -377,17 +426,36 @@ class Store:
                 f"""WITH
                     held AS (SELECT host, count(*) AS held FROM feeds WHERE leased_until > :now GROUP BY host),
                     free AS (
-                        SELECT id, next_poll_at,
-                               row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id)
-                               + coalesce((SELECT held FROM held WHERE held.host = feeds.host), 0) AS place
+                        SELECT id, host, next_poll_at,
+                               row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id) AS rank,
+                               coalesce((SELECT held FROM held WHERE held.host = feeds.host), 0) AS held
                           FROM feeds WHERE {wanted})
-                    UPDATE feeds SET fence = fence + 1, leased_until = :until
-                     WHERE id IN (SELECT id FROM free WHERE place <= :per_host
-                                   ORDER BY place, next_poll_at, id LIMIT :limit)
+                    UPDATE feeds SET fence = fence + 1, leased_until = :until, claimed_at = :now
+                     WHERE id IN (SELECT id FROM free WHERE rank + held <= :per_host AND {spaced}
+                                   ORDER BY rank + held, next_poll_at, id LIMIT :limit)
                  RETURNING *""",
                 {**values, "until": stamp(now + lease)},
             ).fetchall()
         return tuple(Claim(row["id"], row["fence"], rows.subscription(row), rows.state(row)) for row in found)
+
+    def mend_clock(self, now: datetime) -> int:
+        """After the clock was put back: end claims that lie in the future, make due what was polled there.
+
+        Returns:
+            How many feeds would have waited for the clock to come by again.
+        """
+        values = {"now": stamp(now), "ahead": stamp(now + CLOCK_SLACK)}
+        ahead = "(last_polled_at > :ahead OR leased_until > :ahead OR claimed_at > :ahead)"
+        with self._read() as db:
+            if db.execute(f"SELECT 1 FROM feeds WHERE {ahead} LIMIT 1", values).fetchone() is None:
+                return 0
+        with self._write() as db:
+            return db.execute(
+                f"""UPDATE feeds SET leased_until = NULL, claimed_at = NULL, next_poll_at = min(next_poll_at, :now),
+                           last_polled_at = min(last_polled_at, :now)
+                     WHERE {ahead}""",
+                values,
+            ).rowcount
 
     def make_due(self, now: datetime, ids: Sequence[int] | None = None) -> int:
         """Make feeds due now, all that are not paused or those of `ids`; returns how many there are."""
@@ -471,6 +539,80 @@ class Store:
             row = db.execute("SELECT min(next_poll_at) FROM feeds WHERE status != 'paused'").fetchone()
         return rows.moment_or_none(row[0])
 
+    # -------------------------------------------------------------------------------- health
+
+    def census(self, now: datetime) -> Census:
+        """The feeds in numbers; cheap enough to be asked every few seconds."""
+        with self._read() as db:
+            found = db.execute(
+                """SELECT status, count(*) AS feeds, count(silent_since) FILTER (WHERE status != 'paused') AS silent,
+                          count(*) FILTER (WHERE waiting) AS waiting,
+                          min(next_poll_at) FILTER (WHERE waiting) AS since
+                     FROM (SELECT status, silent_since, next_poll_at,
+                                  status != 'paused' AND next_poll_at <= :now
+                                  AND (leased_until IS NULL OR leased_until <= :now) AS waiting FROM feeds)
+                    GROUP BY status""",
+                {"now": stamp(now)},
+            ).fetchall()
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return Census(
+            feeds={FeedStatus(row["status"]): row["feeds"] for row in found},
+            silent=sum(row["silent"] for row in found),
+            waiting=sum(row["waiting"] for row in found),
+            waiting_since=rows.moment_or_none(
+                min((row["since"] for row in found if row["since"]), default=None)
+            ),
+            store_bytes=sum(file.stat().st_size for file in files if file.exists()),
+        )
+
+    def quiet(self, at_least: timedelta) -> tuple[Quiet, ...]:
+        """Feeds that answer well, had their newest entry at least so long before, and are not yet called silent."""
+        with self._read() as db:
+            found = db.execute(
+                """SELECT id, fence, last_success_at, added_at, newest
+                     FROM (SELECT *, (SELECT max(listed_at) FROM entries WHERE feed_id = feeds.id) AS newest
+                             FROM feeds WHERE status = 'active' AND silent_since IS NULL)
+                    WHERE newest <= strftime('%Y-%m-%dT%H:%M:%SZ', last_success_at, :before)""",
+                {"before": f"-{at_least.total_seconds():.0f} seconds"},
+            ).fetchall()
+            return tuple(
+                Quiet(
+                    feed_id=row["id"],
+                    fence=row["fence"],
+                    days=_news_days(db, row["id"]),
+                    newest_at=rows.moment(row["newest"]),
+                    asked_at=rows.moment(row["last_success_at"]),
+                    added_at=rows.moment(row["added_at"]),
+                )
+                for row in found
+            )
+
+    def call_silent(self, found: Iterable[tuple[Quiet, FeedEvent | None]], now: datetime) -> None:
+        """Note that feeds are silent, and where it is news the event; one that was claimed since is left out."""
+        found = tuple(found)
+        if not found:
+            return
+        with self._write() as db:
+            for feed, event in found:
+                noted = db.execute(
+                    """UPDATE feeds SET silent_since = ? WHERE id = ? AND fence = ? AND silent_since IS NULL
+                                                           AND (leased_until IS NULL OR leased_until <= ?)""",
+                    (stamp(feed.newest_at), feed.feed_id, feed.fence, stamp(now)),
+                ).rowcount
+                if noted and event is not None:
+                    _write_events(db, feed.feed_id, (event,), stamp(now))
+
+    def feed_events(self, limit: int) -> tuple[StoredEvent, ...]:
+        """The newest lines that the feeds' health has crossed, the last one first."""
+        with self._read() as db:
+            found = db.execute(
+                """SELECT v.*, f.subscription_url, f.title AS feed_title, f.url AS feed_url,
+                          f.site_url AS feed_site_url
+                     FROM feed_events v JOIN feeds f ON f.id = v.feed_id ORDER BY v.id DESC LIMIT ?""",
+                (limit,),
+            ).fetchall()
+        return tuple(map(rows.stored_event, found))
+
     # --------------------------------------------------------------------------------- reads
 
     def feeds(self, ids: Sequence[int] | None = None) -> tuple[FeedReport, ...]:
@@ -478,7 +620,10 @@ class Store:
         where = "" if ids is None else "WHERE feeds.id IN (" + ",".join(map(str, map(int, ids))) + ")"
         with self._read() as db:
             found = db.execute(
-                f"""SELECT feeds.*, (SELECT count(*) FROM entries WHERE feed_id = feeds.id) AS entries
+                f"""SELECT feeds.*, (SELECT count(*) FROM entries WHERE feed_id = feeds.id) AS entries,
+                           iif(failing_since IS NULL, NULL,
+                               (SELECT failure FROM polls WHERE feed_id = feeds.id
+                                 ORDER BY started_at DESC, rowid DESC LIMIT 1)) AS failure
                       FROM feeds {where} ORDER BY feeds.id"""
             ).fetchall()
         return tuple(
@@ -488,9 +633,16 @@ class Store:
                 state=rows.state(row),
                 entries=row["entries"],
                 entries_per_week=7 * (row["per_day"] or 0.0),
+                failure=None if row["failure"] is None else FailureKind(row["failure"]),
             )
             for row in found
         )
+
+    def polled(self) -> tuple[tuple[FeedState, timedelta | None], ...]:
+        """State and fixed interval of every feed that is polled."""
+        with self._read() as db:
+            found = db.execute("SELECT * FROM feeds WHERE status IN ('active', 'failing')").fetchall()
+        return tuple((rows.state(row), rows.subscription(row).every) for row in found)
 
     def find_feeds(self, wanted: Sequence[str]) -> tuple[int, ...]:
         """Ids of the feeds that are meant by addresses or names, whether paused or not.
@@ -592,22 +744,28 @@ class Store:
             conditions += " AND e.feed_id IN (" + ",".join(map(str, map(int, feed_ids))) + ")"
         if since is not None:
             conditions += " AND e.listed_at >= :since"
-        statement = f"""SELECT e.id, snippet(entries_fts, -1, '[', ']', '…', 24)
-                          FROM entries_fts JOIN entries e ON e.id = entries_fts.rowid
-                         WHERE entries_fts MATCH :query {conditions}
-                         ORDER BY bm25(entries_fts, 4.0, 1.0), e.id DESC LIMIT :limit"""
+        # Snippets are made of what is shown alone: to make one for every hit took most of a second.
+        ranked = f"""SELECT e.id FROM entries_fts JOIN entries e ON e.id = entries_fts.rowid
+                      WHERE entries_fts MATCH :query {conditions}
+                      ORDER BY bm25(entries_fts, 4.0, 1.0), e.id DESC LIMIT :limit"""
         query = text.clean(query)
         values = {"topic": topic, "since": rows.stamp_or_none(since), "limit": limit}
-        with self._read() as db:
+        with self._read() as db, _limited(db, SEARCH_LIMIT):
             try:
-                found = db.execute(statement, {**values, "query": query}).fetchall()
+                ids = [row[0] for row in db.execute(ranked, {**values, "query": query})]
             except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                    raise StoreError(
+                        f"the search took longer than {SEARCH_LIMIT.total_seconds():.0f} s"
+                    ) from None
                 if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # no matter of the query's form
                     raise
-                words = " ".join('"' + word.replace('"', '""') + '"' for word in query.split())
-                found = db.execute(statement, {**values, "query": words or '""'}).fetchall()
-        snippets = {row[0]: row[1] for row in found}
-        return tuple(Hit(entry, snippets[entry.id]) for entry in self._entries(list(snippets)))
+                query = " ".join('"' + word.replace('"', '""') + '"' for word in query.split()) or '""'
+                ids = [row[0] for row in db.execute(ranked, {**values, "query": query})]
+            shown = f"""SELECT rowid, snippet(entries_fts, -1, '[', ']', '…', 24) FROM entries_fts
+                         WHERE entries_fts MATCH ? AND rowid IN ({",".join(map(str, ids))})"""
+            snippets = dict(map(tuple, db.execute(shown, (query,)))) if ids else {}
+        return tuple(Hit(entry, snippets[entry.id]) for entry in self._entries(ids))
 
     def _entries(self, ids: Sequence[int]) -> tuple[StoredEntry, ...]:
         """Entries whole, in the order of `ids`; those that do not exist are left out."""
@@ -692,13 +850,19 @@ class Store:
             ).fetchall()
         return self._entries([row[0] for row in ids])
 
-    def retag(self, page: Sequence[tuple[int, tuple[Tag, ...], tuple[Match, ...]]]) -> None:
-        """Replace the tags and matches of some entries; those that are gone by now are left out."""
+    def retag(self, page: Sequence[tuple[StoredEntry, tuple[Tag, ...], tuple[Match, ...]]]) -> None:
+        """Replace the tags and matches of some entries; those gone or revised since they were read are left out."""
         with self._write() as db:
-            for entry_id, tags, matches in page:
-                if db.execute("SELECT 1 FROM entries WHERE id = ?", (entry_id,)).fetchone():
-                    _erase(db, entry_id, "entry_tags", "matches")
-                    _write_tags(db, [(entry_id, tags, matches)])
+            for entry, tags, matches in page:
+                same = "SELECT 1 FROM entries WHERE id = ? AND revision = ?"
+                if db.execute(same, (entry.id, entry.revision)).fetchone():
+                    _erase(db, entry.id, "entry_tags", "matches")
+                    _write_tags(db, [(entry.id, tags, matches)])
+
+    def mixed(self, slugs: Iterable[str]) -> None:
+        """Note that entries are from now on tagged by other rules of these topics than those before."""
+        with self._write() as db:
+            db.executemany("UPDATE topics SET revision = '' WHERE slug = ?", [(slug,) for slug in slugs])
 
     def retagged(self, topics: Iterable[tuple[str, str, str]]) -> None:
         """Note that every stored entry is now tagged by these topics: slug, title and revision of each."""
@@ -799,6 +963,7 @@ class _Recording:
         if new:
             self._insert(new)
         self._log(len(new), self.revised)
+        _write_events(self.db, self.feed_id, self.outcome.events, self.now)
         return Recorded(accepted=True, entries_new=len(new), entries_revised=self.revised)
 
     def _update_feed(self, state: FeedState) -> bool:
@@ -814,7 +979,24 @@ class _Recording:
         statement = _update("feeds", {**values, **given}, "id = :id AND fence = :fence", given)
         values |= {"id": self.feed_id, "fence": claim.fence, "now": self.now}
         values |= {"every_seconds": rows.wish_values(claim.subscription)["every_seconds"]}
-        return self.db.execute(statement, values).rowcount == 1
+        if self.db.execute(statement, values).rowcount != 1:
+            return False
+        if self.outcome.holds_host:
+            self.db.execute(
+                "UPDATE feeds SET next_poll_at = max(next_poll_at, :next_poll_at) WHERE host = :host", values
+            )
+        if state.url != claim.state.url or claim.state.status is FeedStatus.GONE:
+            self._merge(state.url)
+        return True
+
+    def _merge(self, url: str) -> None:
+        """End a feed that has moved to where another one is read already; its entries stay."""
+        self.db.execute(
+            """UPDATE feeds SET status = 'gone', last_error = 'moved to ' || o.url || ', which is followed already'
+                 FROM (SELECT url FROM feeds WHERE url = :url AND id != :id AND status IN ('active', 'failing')) o
+                WHERE feeds.id = :id""",
+            {"url": url, "id": self.feed_id},
+        )
 
     def _insert(self, entries: Sequence[Entry]) -> None:
         db, now = self.db, self.now
@@ -891,6 +1073,10 @@ class _Recording:
                 "INSERT INTO revisions (entry_id, revision, seen_at, title, summary, content) VALUES (?,?,?,?,?,?)",
                 (entry_id, old["revision"], old["changed_at"], old["title"], old["summary"], old["content"]),
             )
+            db.execute(
+                "DELETE FROM revisions WHERE entry_id = ? AND revision > 1 AND revision <= ?",
+                (entry_id, old["revision"] - REVISIONS_KEPT),
+            )
             values |= {"revision": old["revision"] + 1, "changed_at": self.now}
         if (old["title"], old["text"]) != (entry.title, entry.text):
             _unindex(db, old)
@@ -927,6 +1113,17 @@ def _update(
     return f"UPDATE {table} SET {sets} WHERE {where}"
 
 
+@contextmanager
+def _limited(db: sqlite3.Connection, limit: timedelta) -> Iterator[None]:
+    """Interrupt whatever runs on a connection for longer than `limit`."""
+    deadline = time.monotonic() + limit.total_seconds()
+    db.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+    try:
+        yield
+    finally:
+        db.set_progress_handler(None, 0)
+
+
 def _next_id(db: sqlite3.Connection, table: str) -> int:
     highest: int = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
     return highest + 1
@@ -958,6 +1155,27 @@ def _write_tags(
         db.executemany("INSERT INTO entry_tags VALUES (?, ?, ?, ?)", tags)
     if matches:
         db.executemany("INSERT INTO matches VALUES (?, ?, ?, ?, ?, ?, ?)", matches)
+
+
+def _write_events(db: sqlite3.Connection, feed_id: int, events: Iterable[FeedEvent], now: str) -> None:
+    db.executemany(
+        "INSERT INTO feed_events (feed_id, at, kind, message) VALUES (?, ?, ?, ?)",
+        [(feed_id, now, event.kind.value, event.message) for event in events],
+    )
+
+
+def _news_days(db: sqlite3.Connection, feed_id: int) -> tuple[date, ...]:
+    """The newest days on which a feed had news, by one look into the index for each."""
+    days: list[str] = []
+    while len(days) < NEWS_DAYS:
+        (newest,) = db.execute(
+            "SELECT max(listed_at) FROM entries WHERE feed_id = ? AND listed_at < ?",
+            (feed_id, days[-1] if days else "~"),
+        ).fetchone()
+        if newest is None:
+            break
+        days.append(newest[:10])
+    return tuple(map(date.fromisoformat, days))
 
 
 def _unindex(db: sqlite3.Connection, row: sqlite3.Row) -> None:

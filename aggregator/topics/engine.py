@@ -27,7 +27,7 @@ DEEP = 2500
 """From where on a text is deep, in code points: nobody puts an article's subject there."""
 BODY_SHARE = 0.7
 """The most that places after the lead can bring a topic, as a share of its threshold: alone, they never tag."""
-ASPECT_SHARE = 0.6
+ASPECT_SHARE = 0.75
 """What an aspect must reach of the strongest one's score: the other sides of a topic are told in passing."""
 MAX_SCORE = 100.0
 ABBREVIATION = 2

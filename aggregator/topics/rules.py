@@ -27,7 +27,7 @@ from aggregator.topics.engine import (
 )
 from aggregator.topics.words import can_inflect, fold, inflected
 
-_VERSION = 1
+_VERSION = 2
 """Part of each revision: one more whenever this code would tag the same text differently."""
 
 _SHARES: Mapping[str, float] = MappingProxyType(

@@ -10,6 +10,7 @@ import binascii
 import hmac
 import json
 import logging
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,13 @@ def hosts_of(host: str, public_url: str | None = None) -> frozenset[str]:
     return frozenset(names)
 
 
-def make_app(site: Site, *, hosts: frozenset[str] = _LOOPBACK, token: str | None = None) -> Any:
+def make_app(
+    site: Site,
+    *,
+    hosts: frozenset[str] = _LOOPBACK,
+    token: str | None = None,
+    metrics: Callable[[], tuple[bytes, str]] | None = None,
+) -> Any:
     """The ASGI application.
 
     Args:
@@ -78,6 +85,7 @@ def make_app(site: Site, *, hosts: frozenset[str] = _LOOPBACK, token: str | None
         hosts: names the `Host` header may carry, lower-case, without ports (see `hosts_of`).
         token: needed by every route but `/healthz`, as the password of HTTP Basic (with any user name) or as
             `?token=`; None: everything is open.
+        metrics: gives what `/metrics` answers and its media type; None: there is no such page.
     """
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import Request
@@ -110,11 +118,22 @@ def make_app(site: Site, *, hosts: frozenset[str] = _LOOPBACK, token: str | None
             headers={"Cache-Control": "no-store"},
         )
 
+    async def numbers(_: Request) -> Response:
+        if metrics is None:
+            raise UnknownError("There is no page at this address.")
+        body, media_type = await run_in_threadpool(metrics)
+        return Response(body, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
+
     async def nothing_here(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise UnknownError("There is no page at this address.")
 
     router = Router(
-        [Route("/", pages.home), Route("/opml", opml), Route("/healthz", healthz)],
+        [
+            Route("/", pages.home),
+            Route("/opml", opml),
+            Route("/healthz", healthz),
+            Route("/metrics", numbers),
+        ],
         redirect_slashes=False,
         default=nothing_here,
     )

@@ -7,7 +7,7 @@ becomes a link only as a valid http(s) URI. Times are UTC, said once.
 import difflib
 import mimetypes
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
+from aggregator import health
 from aggregator.errors import AggregatorError, UnknownError
 from aggregator.model import FeedReport, FeedStatus, Hit, OutputFeed, StoredEntry
 from aggregator.publish import Format, Rendered, clean, line, published, reasons, rendered, uri, why
@@ -89,7 +90,7 @@ class Source:
     well: bool
     last_success: datetime | None
     next_poll: datetime | None
-    error: str | None
+    conditions: tuple[health.Condition, ...]
     per_week: float
 
     @property
@@ -126,7 +127,8 @@ class Pages:
     def _home(self, scope: Scope, query: str) -> Response:
         site, titles = self._site, self._site.topic_titles()
         outputs = site.output_names()
-        first = next((output for output in outputs if output.topic), outputs[0] if outputs else None)
+        news = [output for output in outputs if output.name != health.OUTPUT.name]
+        first = next((output for output in news if output.topic), news[0] if news else None)
         values: dict[str, Any] = {"query": query, "days": (), "hits": None, "problem": None, "output": first}
         if query:
             try:
@@ -329,13 +331,15 @@ def _source(report: FeedReport) -> Source:
         FeedStatus.GONE: "gone",
         FeedStatus.PAUSED: "paused",
     }
+    found = health.conditions(report)
+    ill = [condition.kind for condition in found if condition.ill]
     return Source(
         name=line(subscription.name or state.title or "", 80) or host_of(state.url),
         site=uri(state.site_url),
-        status=words[state.status],
-        well=state.status in {FeedStatus.ACTIVE, FeedStatus.PAUSED},
+        status=ill[0] if ill else words[state.status],
+        well=not ill,
         last_success=state.last_success_at,
         next_poll=state.next_poll_at if state.status in {FeedStatus.ACTIVE, FeedStatus.FAILING} else None,
-        error=line(state.last_error, 200) if state.last_error else None,
+        conditions=tuple(replace(each, message=line(each.message, 300)) for each in found),
         per_week=report.entries_per_week,
     )
