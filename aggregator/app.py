@@ -380,7 +380,8 @@ class Aggregator:
         with self._rendering:
             self._rendered.clear()
         for output in self.output_names()[:1]:
-            self._channel(output)  # what is written once is written now: no reader waits for a lock, or a full disk
+            # What is written once is written now: no reader waits for a lock then, or a full disk.
+            self._channel(output)
 
     @property
     def home_url(self) -> str:

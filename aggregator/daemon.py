@@ -152,11 +152,12 @@ class Daemon:
             notify.notify(notify.STOPPING)
             if keeping_time is not None:
                 keeping_time.cancel()
-            scheduler.shutdown(wait=False)
+            scheduler.pause()  # what runs may end; to break it off would be logged as a fault
             server.should_exit = True
             if self._poller is not None:
                 await self._poller.stop(GRACE)
             await self._pollers.aclose()
+            scheduler.shutdown(wait=False)
             await asyncio.gather(serving, return_exceptions=True)
 
     def stop(self) -> None:

@@ -101,22 +101,31 @@ def think(document: Fetched, claim: Claim, lookup: Lookup, ruleset: Ruleset) -> 
     url_keys = {keyed.url_key for keyed in entries if keyed.url_key is not None}
     known, removed = lookup(claim.feed_id, tuple(keys), tuple(url_keys))
     identity, verdicts = duplicates.decide(entries, known, removed, claim.state.identity)
-    # Step by step for all entries, not entry by entry: the tables of each step stay in the processor's cache.
     fresh = [verdict.keyed for verdict in verdicts if verdict.known is None or verdict.changed]
-    cleaned = [clean(keyed, claim.subscription.language) for keyed in fresh]
-    entries_of = {
-        keyed.key: tagged(entry, claim.state.url, ruleset)
-        for keyed, entry in zip(fresh, cleaned, strict=True)
-    }
+    ready = _ready(fresh, claim, ruleset)
     changes: list[EntryChange] = []
     for verdict in verdicts:
+        entry = ready.get(verdict.keyed.key)
         if verdict.known is None:
-            changes.append(New(entries_of[verdict.keyed.key]))
-        elif verdict.changed:
-            changes.append(Revised(verdict.known.entry_id, entries_of[verdict.keyed.key]))
+            changes += [New(entry)] if entry else []
+        elif entry:
+            changes.append(Revised(verdict.known.entry_id, entry))
         else:
             changes.append(Seen(verdict.known.entry_id))
     return Thought(parsed, identity, tuple(changes))
+
+
+def _ready(fresh: Sequence[duplicates.Keyed], claim: Claim, ruleset: Ruleset) -> dict[str, Entry]:
+    """Entries clean and tagged, by key; one that we cannot read, for a fault of ours, takes no other with it."""
+    try:
+        # Step by step for all, not entry by entry: the tables of each step stay in the processor's cache.
+        cleaned = [clean(keyed, claim.subscription.language) for keyed in fresh]
+        return {entry.key: tagged(entry, claim.state.url, ruleset) for entry in cleaned}
+    except Exception:
+        if len(fresh) > 1:
+            return {key: entry for one in fresh for key, entry in _ready([one], claim, ruleset).items()}
+        log.exception("an entry of %s is left out: %s", claim.state.url, fresh[0].key)
+        return {}
 
 
 def clean(keyed: duplicates.Keyed, language: str | None) -> Entry:
@@ -418,10 +427,10 @@ class Poller:
 
     async def _start(self, room: int, due_by: datetime | None, among: Sequence[int] | None) -> int:
         now = self._clock()
-        if self._looked_at is None or now < self._looked_at:
-            if mended := await self._on_worker(lambda: self._store.mend_clock(now)):
-                log.warning("the clock was put back: %d feeds are polled now instead of by the old time", mended)
+        put_back = self._looked_at is None or now < self._looked_at
         self._looked_at = now
+        if put_back and (mended := await self._on_worker(lambda: self._store.mend_clock(now))):
+            log.warning("the clock was put back: %d feeds are polled now instead of by the old time", mended)
         if self._budget is not None and not self._is_priced(now):
             self._price = await self._on_worker(self._found_price)
             self._priced_at = now

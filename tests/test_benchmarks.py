@@ -183,7 +183,7 @@ def test_a_program_that_did_the_work_is_measured(server: Server, tmp_path: Path)
     assert (measured.program, measured.phase, measured.feeds) == ("script", "cold", 3)
     assert 0 < measured.cpu < 60
     assert 0 < measured.wall < 60
-    assert 5 < measured.peak < 500
+    assert measured.peak > 5  # no upper bound: before it execs, a child has the size of its parent
 
 
 @pytest.mark.parametrize(

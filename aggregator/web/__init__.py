@@ -5,6 +5,7 @@ errors included, carries the security headers. Nothing from a request reaches th
 foreign is shown as anything but text, and there is no script.
 """
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -19,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from aggregator.errors import AggregatorError, ServeError, UnknownError
 from aggregator.web.site import Site
 
-__all__ = ["Site", "check_bind", "hosts_of", "make_app"]
+__all__ = ["Guesses", "Site", "check_bind", "hosts_of", "make_app"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ _SECURITY = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
+_ANY_ADDRESS = "any address"
+"""Among the names a server answers to: every numeric address. No name can be made to point at one."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -60,12 +63,22 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def hosts_of(host: str, public_url: str | None = None) -> frozenset[str]:
     """The names under which a server bound to `host` is asked for: what the `Host` header may say.
 
     A page of somebody else's whose name is made to point at this machine (DNS rebinding) is not among them.
     """
     names = {*_LOOPBACK, host.strip("[]").lower()}
+    if _is_address(host) and ip_address(host.strip("[]")).is_unspecified:
+        names.add(_ANY_ADDRESS)  # bound to all of the machine's addresses, whichever they are
     if public_url and (public := urlsplit(public_url).hostname):
         names.add(public)
     return frozenset(names)
@@ -98,6 +111,7 @@ def make_app(
 
     pages = Pages(site)
     feeds = Feeds(site, pages.feed, private=token is not None)
+    guesses = Guesses()
     static = static_files(Path(__file__).parent / "static")
 
     async def opml(_: Request) -> Response:
@@ -142,7 +156,7 @@ def make_app(
         """The answer to a request that goes no further, or None."""
         host = header(scope, b"host") or ""
         name = _host_name(host)
-        if name not in hosts:
+        if name not in hosts and not (_ANY_ADDRESS in hosts and _is_address(name)):
             return pages.error(
                 scope,
                 400,
@@ -182,7 +196,14 @@ def make_app(
 
         try:
             path = scope["path"]
-            if answer := refusal(scope):
+            client = (scope.get("client") or ("",))[0]
+            answer = refusal(scope)
+            if token and path != "/healthz" and _given(scope, header(scope, b"authorization")) is not None:
+                if answer is None:
+                    guesses.right(client)
+                else:
+                    await asyncio.sleep(guesses.wrong(client))
+            if answer:
                 await answer(scope, receive, guarded)
             elif path.startswith("/feeds/"):
                 await feeds(scope, receive, guarded)
@@ -217,13 +238,40 @@ def _host_name(host: str) -> str:
         return ""
 
 
+class Guesses:
+    """Slows down who guesses at the token: each wrong one doubles the wait, up to five seconds."""
+
+    FIRST, LONGEST, CLIENTS = 0.05, 5.0, 1_000
+
+    def __init__(self) -> None:
+        self._wrong: dict[str, int] = {}
+
+    def wrong(self, client: str) -> float:
+        """Count a wrong token; returns for how many seconds its answer is to wait."""
+        times = self._wrong.pop(client, 0)
+        self._wrong[client] = times + 1
+        if len(self._wrong) > self.CLIENTS:
+            del self._wrong[next(iter(self._wrong))]  # who has been quiet for longest
+        return min(self.FIRST * 2.0 ** min(times, 16), self.LONGEST)
+
+    def right(self, client: str) -> None:
+        """Forget a client's wrong tokens."""
+        self._wrong.pop(client, None)
+
+
 def _knows(scope: Any, authorization: str | None, token: str) -> bool:
     """Whether a request brings the token; takes as long whether it is nearly right or quite wrong."""
-    given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+    given = _given(scope, authorization) or ""
+    return hmac.compare_digest(given.encode(errors="replace"), token.encode())
+
+
+def _given(scope: Any, authorization: str | None) -> str | None:
+    """The token that a request brings, right or wrong."""
     kind, _, value = (authorization or "").partition(" ")
     if kind.lower() == "basic":
         try:
-            given = base64.b64decode(value, validate=True).decode().partition(":")[2]
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
-            given = ""
-    return hmac.compare_digest(given.encode(errors="replace"), token.encode())
+            return ""
+    found = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+    return found[0] if found else None
