@@ -425,7 +425,9 @@ class Store:
         with self._write() as db:
             found = db.execute(
                 f"""WITH
-                    held AS (SELECT host, count(*) AS held FROM feeds WHERE leased_until > :now GROUP BY host),
+                    -- Without the keyword it would be counted again for every row.
+                    held AS MATERIALIZED (
+                        SELECT host, count(*) AS held FROM feeds WHERE leased_until > :now GROUP BY host),
                     free AS (
                         SELECT id, host, next_poll_at,
                                row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id) AS rank,
