@@ -13,7 +13,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from aggregator import cadence, config, files, health, poll
-from aggregator.errors import StoreError, UnknownError
+from aggregator.errors import ConfigError, Problem, StoreError, UnknownError
 from aggregator.fetch import Fetcher
 from aggregator.model import (
     EntryText,
@@ -30,7 +30,7 @@ from aggregator.model import (
     StoredEntry,
     Tag,
 )
-from aggregator.publish import Channel, Format, Rendered, render
+from aggregator.publish import Channel, Format, Rendered, render, title_of
 from aggregator.store import Recorded, SubscriptionChanges, open_store
 from aggregator.text import masked
 from aggregator.topics import Explanation, Quality, Ruleset, compile_topics, evaluate
@@ -78,7 +78,7 @@ class Aggregator:
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.settings = settings
         self.clock = clock
-        self.ruleset = _compile(settings)
+        self.ruleset = compiled(settings)
         self.store = open_store(settings.database)
         self.heartbeat_at: datetime | None = None
         """When the daemon last looked for due feeds; None where there is no daemon."""
@@ -124,7 +124,7 @@ class Aggregator:
         Raises:
             ConfigError: a topic's rules cannot be used; nothing has changed then.
         """
-        ruleset = _compile(settings)
+        ruleset = compiled(settings)
         if settings.database != self.settings.database:
             log.warning("another `database:` takes effect at the next start")
         with self._rendering:  # what is being rendered from the old one is forgotten as well
@@ -262,8 +262,7 @@ class Aggregator:
         limit: int = 50,
     ) -> tuple[Hit, ...]:
         """Entries that match a full-text query, best first; `feeds` are addresses or names."""
-        if topic is not None and topic not in self.topic_titles():
-            raise UnknownError(f"there is no topic {topic!r}; there are: {', '.join(self.topic_titles())}")
+        self._check(topic)
         feed_ids = self.store.find_feeds(feeds) if feeds else None
         return self.store.search(query, topic=topic, feed_ids=feed_ids, since=since, limit=limit)
 
@@ -278,8 +277,7 @@ class Aggregator:
 
     def explain(self, text_or_id: str | int, topic: str | None = None) -> tuple[Explanation, ...]:
         """Why a text, or a stored entry, is tagged or is not: every rule and what it found or missed."""
-        if topic is not None and topic not in self.topic_titles():
-            raise UnknownError(f"there is no topic {topic!r}; there are: {', '.join(self.topic_titles())}")
+        self._check(topic)
         if isinstance(text_or_id, int):
             stored = self.store.entry(text_or_id)
             entry = poll.entry_text(stored, stored.feed_url)
@@ -290,9 +288,12 @@ class Aggregator:
 
     def evaluate(self, topic: str, items: Iterable[Mapping[str, Any]]) -> Quality:
         """How well a topic's rules do on labelled items."""
-        if topic not in self.topic_titles():
-            raise UnknownError(f"there is no topic {topic!r}; there are: {', '.join(self.topic_titles())}")
+        self._check(topic)
         return evaluate(self.ruleset, topic, items)
+
+    def _check(self, topic: str | None) -> None:
+        if topic is not None and topic not in self.topic_titles():
+            raise UnknownError(f"there is no topic {topic!r}; there are: {', '.join(self.topic_titles())}")
 
     def stale_topics(self) -> tuple[str, ...]:
         """Topics by whose present rules the stored entries have not been tagged."""
@@ -390,9 +391,7 @@ class Aggregator:
 
     def _channel(self, output: OutputFeed) -> Channel:
         titles = self.topic_titles()
-        title = output.title or (titles.get(output.topic, output.topic) if output.topic else "All entries")
-        if output.topic and output.aspect and not output.title:
-            title = f"{title}: {output.aspect}"
+        title = title_of(output, titles)
         about = f"on {title}" if output.topic else "of all feeds"
         description = f"News {about}, each article once, with the reason why it is here."
         if output.name == health.OUTPUT.name:
@@ -450,8 +449,23 @@ EXPORTS = tuple(_EXPORTS)
 """What can be exported."""
 
 
-def _compile(settings: Settings) -> Ruleset:
-    return compile_topics(settings.topics, config.pack_document)
+def compiled(settings: Settings) -> Ruleset:
+    """The topics of a configuration. Raises ConfigError for a bad rule, or an output of an aspect there is not."""
+    ruleset = compile_topics(settings.topics, config.pack_document)
+    aspects = {topic.slug: [aspect.slug for aspect in topic.aspects] for topic in ruleset.topics}
+    problems = [
+        Problem(
+            "output",
+            None,
+            output.name,
+            f"the topic {output.topic} has no aspect {output.aspect}; it has: {', '.join(aspects[output.topic])}",
+        )
+        for output in settings.output
+        if output.topic in aspects and output.aspect and output.aspect not in aspects[output.topic]
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return ruleset
 
 
 def _retagging(entry: StoredEntry, tags: Sequence[Tag], topic: str | None) -> Retagging:

@@ -24,7 +24,7 @@ from aggregator.errors import AggregatorError, ConfigError
 
 if TYPE_CHECKING:
     from aggregator.app import Aggregator
-    from aggregator.model import FeedReport, Match, PollOutcome, StoredEntry
+    from aggregator.model import FeedReport, Hit, Match, PollOutcome, StoredEntry
     from aggregator.poll import Summary
     from aggregator.store import Recorded
 
@@ -286,13 +286,11 @@ def check(context: Context, schema: bool) -> None:
     if schema:
         click.echo(json.dumps(config.schema(), indent=2, ensure_ascii=False))
         return
-    from aggregator.app import Aggregator
+    from aggregator.app import Aggregator, compiled
 
     settings = config.load(context.config, db=context.db)
     if not Path(settings.database).exists():
-        from aggregator.topics import compile_topics
-
-        compile_topics(settings.topics, config.pack_document)
+        compiled(settings)
         click.echo(f"{context.config} is valid.")
         enabled = sum(feed.enabled for feed in settings.feeds)
         click.echo(f"A start would make {settings.database} and add {_count(enabled, 'feed')}.")
@@ -483,7 +481,7 @@ def search(
     with context.open() as aggregator:
         hits = aggregator.search(query, topic=topic, feeds=wanted, since=since, limit=limit)
     if as_json:
-        found = [_entry_object(hit.entry) | {"snippet": hit.snippet} for hit in hits]
+        found = [_entry_object(hit.entry) | {"snippet": _bracketed(hit)} for hit in hits]
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     if not hits:
@@ -491,7 +489,12 @@ def search(
     for hit in hits:
         click.echo(f"{hit.entry.id:>7}  {click.style(hit.entry.title, bold=True)}")
         click.echo(f"         {_origin(hit.entry)}")
-        click.echo(f"         {' '.join(hit.snippet.split())}")
+        click.echo(f"         {_bracketed(hit)}")
+
+
+def _bracketed(hit: "Hit") -> str:
+    """A hit's snippet on one line, what was found in brackets."""
+    return " ".join("".join(f"[{part}]" if found else part for part, found in hit.snippet).split())
 
 
 def _entry_object(entry: "StoredEntry") -> dict[str, Any]:

@@ -757,10 +757,10 @@ class Census:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An entry found by a search; `snippet` is plain text with the found words in `[` and `]`."""
+    """An entry found by a search; `snippet` is a piece of its text, cut into parts that were found or were not."""
 
     entry: StoredEntry
-    snippet: str
+    snippet: tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True, slots=True)

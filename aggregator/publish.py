@@ -36,7 +36,7 @@ from urllib.parse import quote, urlsplit
 from zlib import crc32
 
 from aggregator import text as words
-from aggregator.model import Category, Enclosure, StoredEntry, Tag
+from aggregator.model import Category, Enclosure, OutputFeed, StoredEntry, Tag
 
 
 class Format(StrEnum):
@@ -63,6 +63,21 @@ _MEDIA_TYPES = {
     Format.JSON: "application/feed+json",
 }
 _LABELS = {Format.ATOM: "Atom", Format.RSS: "RSS", Format.JSON: "JSON Feed"}
+
+
+def title_of(output: OutputFeed, titles: Mapping[str, str]) -> str:
+    """What an output feed is called: its own title, or its topic's, or its name.
+
+    Args:
+        output: the feed.
+        titles: of the topics, by slug.
+    """
+    if output.title:
+        return output.title
+    if not output.topic:
+        return "All entries" if output.name == "all" else output.name
+    title = titles.get(output.topic, output.topic)
+    return f"{title}: {output.aspect.replace('-', ' ')}" if output.aspect else title
 
 
 @dataclass(frozen=True, slots=True)

@@ -424,3 +424,11 @@ def test_a_challenge_page_is_named(aggregator: Aggregator, server: Server) -> No
     poll_all(aggregator)
     (condition,) = (each for report in aggregator.feeds() for each in health.conditions(report))
     assert condition.kind == "blocked"
+
+
+def test_an_output_of_an_aspect_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    pack = config.pack_document("indonesia-nickel")
+    outputs = (OutputFeed("nickel", topic=pack.data["slug"], aspect="no-such-aspect"),)
+    settings = Settings(topics=(pack,), output=outputs, database=str(tmp_path / "a.db"))
+    with pytest.raises(ConfigError, match=r"nickel: the topic .* has no aspect no-such-aspect; it has: "):
+        Aggregator(settings)

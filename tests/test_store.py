@@ -1030,7 +1030,7 @@ def test_search_is_narrowed(library: Store) -> None:
     assert library.search("ships", feed_ids=[]) == ()
     (best,) = library.search("ships", limit=1)
     assert best.entry.guid == "ships"  # a word in the title counts more
-    assert best.snippet == "[Ships]"
+    assert best.snippet == (("Ships", True),)
 
 
 def test_an_unknown_entry_is_told(store: Store) -> None:

@@ -135,7 +135,11 @@ class Shelf:
     def search(self, query: str, *, topic: str | None = None, limit: int = 50) -> tuple[Hit, ...]:  # noqa: ARG002
         if '"' in query:
             raise AggregatorError("A quotation mark has no partner.")
-        return tuple(Hit(e, f"… [{query}] …") for e in self.stored if query in e.title.lower())[:limit]
+        return tuple(
+            Hit(e, (("… ", False), (query, True), (" …", False)))
+            for e in self.stored
+            if query in e.title.lower()
+        )[:limit]
 
     def feeds(self) -> tuple[FeedReport, ...]:
         return self.reports

@@ -765,10 +765,10 @@ class Store:
                     raise
                 query = " ".join('"' + word.replace('"', '""') + '"' for word in query.split()) or '""'
                 ids = [row[0] for row in db.execute(ranked, {**values, "query": query})]
-            shown = f"""SELECT rowid, snippet(entries_fts, -1, '[', ']', '…', 24) FROM entries_fts
+            shown = f"""SELECT rowid, snippet(entries_fts, -1, char(1), char(2), '…', 24) FROM entries_fts
                          WHERE entries_fts MATCH ? AND rowid IN ({",".join(map(str, ids))})"""
             snippets = dict(map(tuple, db.execute(shown, (query,)))) if ids else {}
-        return tuple(Hit(entry, snippets[entry.id]) for entry in self._entries(ids))
+        return tuple(Hit(entry, _parts(snippets[entry.id])) for entry in self._entries(ids))
 
     def _entries(self, ids: Sequence[int]) -> tuple[StoredEntry, ...]:
         """Entries whole, in the order of `ids`; those that do not exist are left out."""
@@ -1138,6 +1138,16 @@ def _touch(db: sqlite3.Connection) -> None:
         """INSERT INTO properties VALUES ('contents', '1')
                ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"""
     )
+
+
+def _parts(snippet: str) -> tuple[tuple[str, bool], ...]:
+    """A snippet whose found words stand between control characters, which no stored text holds."""
+    before, *others = snippet.split("\1")
+    parts = [(before, False)]
+    for piece in others:
+        found, _, after = piece.partition("\2")
+        parts += [(found, True), (after, False)]
+    return tuple(part for part in parts if part[0])
 
 
 def _next_id(db: sqlite3.Connection, table: str) -> int:

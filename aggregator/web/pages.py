@@ -22,8 +22,8 @@ from starlette.types import Scope
 
 from aggregator import health
 from aggregator.errors import AggregatorError, UnknownError
-from aggregator.model import FeedReport, FeedStatus, Hit, OutputFeed, StoredEntry
-from aggregator.publish import Format, Rendered, clean, line, published, reasons, rendered, uri, why
+from aggregator.model import FeedReport, FeedStatus, StoredEntry
+from aggregator.publish import Format, Rendered, clean, line, published, reasons, rendered, title_of, uri, why
 from aggregator.web.feeds import header, preferred
 from aggregator.web.site import Site
 
@@ -133,7 +133,7 @@ class Pages:
         if query:
             try:
                 hits = site.search(query, limit=SHOWN)
-                values["hits"] = [(card(hit.entry, titles), found_words(hit)) for hit in hits]
+                values["hits"] = [(card(hit.entry, titles), hit.snippet) for hit in hits]
             except AggregatorError as error:
                 values["problem"] = str(error)
         elif first:
@@ -228,14 +228,6 @@ def static_files(folder: Path) -> dict[str, Rendered]:
     return files
 
 
-def title_of(output: OutputFeed, titles: Mapping[str, str]) -> str:
-    """What an output feed is called: its own title, or its topic's, or its name."""
-    if output.title:
-        return output.title
-    title = titles.get(output.topic, output.topic) if output.topic else output.name
-    return f"{title}: {output.aspect.replace('-', ' ')}" if output.aspect else title
-
-
 def days(entries: Iterable[StoredEntry], titles: Mapping[str, str]) -> tuple[Day, ...]:
     """Entries as cards, newest first, by day."""
     cards = sorted((card(entry, titles) for entry in entries), key=lambda card: card.time, reverse=True)
@@ -305,15 +297,6 @@ def excerpt(text: str, found: list[tuple[int, int]], limit: int) -> Parts:
     before: Parts = (("… ", False),) if start else ()
     after: Parts = ((" …", False),) if end < len(text) else ()
     return before + parts + after
-
-
-def found_words(hit: Hit) -> Parts:
-    """A snippet with its found words marked instead of bracketed."""
-    parts: list[tuple[str, bool]] = []
-    for piece in line(hit.snippet, 600).split("["):
-        word, closed, rest = piece.partition("]")
-        parts += [(word, True), (rest, False)] if closed else [(piece, False)]
-    return tuple(part for part in parts if part[0])
 
 
 def sources(reports: Iterable[FeedReport]) -> list[Source]:
