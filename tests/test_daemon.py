@@ -377,6 +377,7 @@ def test_the_service_manager_is_told(
         wait("RELOADING=1\nMONOTONIC_USEC=")
         wait("READY=1")
         running.wait_for("configuration reloaded")
+        wait_for(lambda: 'result="changed"} 1.0' in running.get("/metrics"))
         metrics = running.get("/metrics")
         assert 'aggregator_polls_total{failure="",result="changed"} 1.0' in metrics
         assert 'aggregator_entries_total{change="new"} 1.0' in metrics
