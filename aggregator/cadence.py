@@ -375,8 +375,11 @@ def next_poll(
     if state.status is FeedStatus.GONE:
         planned = max(planned, GONE)
     elif state.failures:
-        # Linear, not exponential: with intervals of hours, doubling ends in weeks at once.
-        planned = min(planned * (1 + state.failures), max(planned, BACK_OFF_LIMIT))
+        # Linear, not exponential: with intervals of hours, doubling ends in weeks at once. Where a feed has
+        # never been read, it may be our own network that is not up yet: the first tries come sooner.
+        never_read = every is None and state.last_success_at is None and state.per_day is None
+        times = state.failures if never_read and state.failures < 1 else 1 + state.failures
+        planned = max(min(planned * times, max(planned, BACK_OFF_LIMIT)), min(planned, BUSIEST))
     due = now + planned * (1 + (SPREAD * chance if every is None else 0))
     if retry_after is not None:
         due = max(due, now + min(retry_after, LONGEST_RETRY_AFTER) * (1 + SPREAD * chance))

@@ -272,6 +272,9 @@ def test_interval(state: FeedState, every: timedelta | None, expected: timedelta
             {"state": feed(96, fresh_until=NOW + DAY), "every": MINUTE}, MINUTE, id="every: over freshness"
         ),
         pytest.param({"state": feed(12, failures=0.25)}, 75 * MINUTE, id="a temporary failure"),
+        pytest.param({"state": feed(None, failures=0.25)}, HOUR / 4, id="never read: soon again"),
+        pytest.param({"state": feed(None, failures=0.75)}, 3 * HOUR / 4, id="a little later each time"),
+        pytest.param({"state": feed(None, failures=1.0)}, 2 * HOUR, id="then as any other"),
         pytest.param({"state": feed(12, failures=2.0)}, 3 * HOUR, id="two hard failures"),
         pytest.param({"state": feed(4, failures=500.0)}, 2 * DAY, id="back-off ends at two days"),
         pytest.param({"state": feed(4, failures=9.0), "every": 5 * DAY}, 5 * DAY, id="but not under every:"),
@@ -380,6 +383,7 @@ def test_without_every_the_next_poll_is_within_bounds(state: FeedState, chance: 
 def test_more_failures_never_mean_sooner(
     state: FeedState, every: timedelta | None, chance: float, more: float
 ) -> None:
+    assume(state.failures or state.per_day is not None)  # what has never been read has failed
     worse = replace(state, failures=state.failures + more)
     assert wait(worse, every, chance=chance) >= wait(state, every, chance=chance)
 

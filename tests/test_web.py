@@ -97,6 +97,7 @@ FAILING = FeedReport(
     0,
     0.0,
 )
+UNREAD = replace(FAILING, state=FeedState(FAILING.state.url))
 
 
 @dataclass
@@ -478,7 +479,8 @@ def test_a_search_that_cannot_be_understood_is_explained(client: Client) -> None
     [
         pytest.param({"reports": ()}, "aggregator add", id="no feed"),
         pytest.param({"outputs": ()}, "output:", id="no output feed"),
-        pytest.param({"reports": (FAILING,)}, "aggregator poll", id="nothing read yet"),
+        pytest.param({"reports": (FAILING,)}, "this machine’s connection", id="nothing can be read"),
+        pytest.param({"reports": (UNREAD,)}, "aggregator poll", id="nothing read yet"),
         pytest.param({}, "aggregator topics explain", id="nothing on the topic"),
     ],
 )

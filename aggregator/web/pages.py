@@ -146,6 +146,7 @@ class Pages:
             "more_sources": max(len(reports) - SOURCES, 0),
             "stored": sum(report.entries for report in reports),
             "polled": any(report.state.last_success_at for report in reports),
+            "failing": sum(report.state.last_error is not None for report in reports),
         }
         return self._page(scope, "home.html", 400 if values["problem"] else 200, values)
 
