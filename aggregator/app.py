@@ -24,6 +24,7 @@ from aggregator.model import (
     Hit,
     Match,
     OutputFeed,
+    Overview,
     ParsedFeed,
     PollOutcome,
     Settings,
@@ -210,6 +211,10 @@ class Aggregator:
             for report in reports
         )
 
+    def overview(self, limit: int) -> Overview:
+        """All feeds in numbers and `limit` of them whole, those in trouble first."""
+        return self.store.overview(limit)
+
     def prune(self) -> int:
         """Remove a page of what is older than `retention:`; returns how many entries."""
         return self.store.prune(self.clock(), self.settings.retention)
@@ -380,9 +385,9 @@ class Aggregator:
         self.store.set_property("served_at", url)
         with self._rendering:
             self._rendered.clear()
-        for output in self.output_names()[:1]:
-            # What is written once is written now: no reader waits for a lock then, or a full disk.
-            self._channel(output)
+        for output in self.output_names():
+            # What is written or loaded once is so now: no reader waits for it, a lock, or a full disk.
+            self.rendered(output.name, Format.ATOM)
 
     @property
     def home_url(self) -> str:

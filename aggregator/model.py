@@ -756,6 +756,23 @@ class Census:
 
 
 @dataclass(frozen=True, slots=True)
+class Overview:
+    """The feeds at a glance.
+
+    Attributes:
+        feeds: how many there are. read: of them, read at least once. failing: whose last poll failed.
+        entries: how many are stored.
+        reports: some of the feeds, those in trouble before the others.
+    """
+
+    feeds: int
+    read: int
+    failing: int
+    entries: int
+    reports: tuple[FeedReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """An entry found by a search; `snippet` is a piece of its text, cut into parts that were found or were not."""
 

@@ -131,7 +131,7 @@ def _address(process: "subprocess.Popen[bytes]", said: Path) -> str:
 
 def _never_polled(folder: Path) -> int:
     with closing(sqlite3.connect(f"file:{folder}/store.db?mode=ro", uri=True)) as store:
-        [number] = store.execute("SELECT count(*) FROM feeds WHERE last_success_at IS NULL").fetchone()
+        [number] = store.execute("SELECT count(*) FROM feeds WHERE last_polled_at IS NULL").fetchone()
     return int(number)
 
 

@@ -1033,6 +1033,21 @@ def test_search_is_narrowed(library: Store) -> None:
     assert best.snippet == (("Ships", True),)
 
 
+def test_the_overview_counts_all_and_shows_those_in_trouble_first(store: Store) -> None:
+    polled(store, New(entry("a")), New(entry("b")), url="https://b.example/")
+    polled(store, url="https://a.example/")
+    follow(store, "https://new.example/")
+    store.record(
+        [outcome(claimed(store, url="https://z.example/"), status=FeedStatus.FAILING, last_error="down")], NOW
+    )
+    overview = store.overview(2)
+    assert (overview.feeds, overview.failing, overview.entries) == (4, 1, 2)
+    assert [report.subscription.url for report in overview.reports] == [
+        "https://z.example/",
+        "https://a.example/",
+    ]
+
+
 def test_an_unknown_entry_is_told(store: Store) -> None:
     with pytest.raises(UnknownError, match="no entry 7"):
         store.entry(7)
@@ -1238,6 +1253,7 @@ CALLS: dict[str, Callable[[Store, Claim], object]] = {
     "is_empty": lambda store, _: store.is_empty(),
     "known": lambda store, _: store.known(1, ["k"], [1]),
     "next_due_at": lambda store, _: store.next_due_at(),
+    "overview": lambda store, _: store.overview(9),
     "polled": lambda store, _: store.polled(),
     "quiet": lambda store, _: store.quiet(DAY),
     "query": lambda store, _: list(store.query("SELECT * FROM entries")),

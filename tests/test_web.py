@@ -30,6 +30,7 @@ from aggregator.model import (
     Hit,
     Match,
     OutputFeed,
+    Overview,
     Settings,
     StoredEntry,
     Subscription,
@@ -142,8 +143,14 @@ class Shelf:
             if query in e.title.lower()
         )[:limit]
 
-    def feeds(self) -> tuple[FeedReport, ...]:
-        return self.reports
+    def overview(self, limit: int) -> Overview:
+        return Overview(
+            feeds=len(self.reports),
+            read=sum(report.state.last_success_at is not None for report in self.reports),
+            failing=sum(report.state.last_error is not None for report in self.reports),
+            entries=len(self.stored),
+            reports=self.reports[:limit],
+        )
 
     def opml(self) -> bytes:
         return b'<?xml version="1.0"?><opml version="2.0"/>'

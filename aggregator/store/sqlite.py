@@ -35,6 +35,7 @@ from aggregator.model import (
     Match,
     New,
     OutputFeed,
+    Overview,
     PollOutcome,
     Revised,
     Seen,
@@ -640,6 +641,22 @@ class Store:
             )
             for row in found
         )
+
+    def overview(self, limit: int) -> Overview:
+        """All feeds in numbers and `limit` of them whole, those in trouble first, then by title."""
+        with self._read() as db:
+            numbers = db.execute(
+                """SELECT count(*) AS feeds, count(last_success_at) AS read, count(last_error) AS failing,
+                          (SELECT count(*) FROM entries) AS entries FROM feeds"""
+            ).fetchone()
+            ids = db.execute(
+                """SELECT id FROM feeds
+                    ORDER BY status IN ('failing', 'gone') OR (status = 'active' AND silent_since IS NOT NULL) DESC,
+                             coalesce(title, url) COLLATE NOCASE, id LIMIT ?""",
+                (limit,),
+            ).fetchall()
+        found = {report.id: report for report in self.feeds([row[0] for row in ids])}
+        return Overview(**dict(numbers), reports=tuple(found[row[0]] for row in ids))
 
     def polled(self) -> tuple[tuple[FeedState, timedelta | None], ...]:
         """State and fixed interval of every feed that is polled."""

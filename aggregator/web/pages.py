@@ -118,6 +118,8 @@ class Pages:
         self._templates.filters["moment"] = lambda time: f"{time.day} {time:%b %H:%M}"
         self._templates.filters["iso"] = lambda time: f"{time:%Y-%m-%dT%H:%M:%SZ}"
         self._templates.globals["formats"] = tuple(Format)
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)  # compiled now, not while the first reader waits
 
     async def home(self, request: Request) -> Response:
         """The first page, or what a search found."""
@@ -138,15 +140,13 @@ class Pages:
                 values["problem"] = str(error)
         elif first:
             values["days"] = days(site.entries(first, SHOWN), titles)
-        reports = site.feeds()
+        overview = site.overview(SOURCES)
         values |= {
             "heading": title_of(first, titles) if first else "Aggregator",
             "outputs": [(output, title_of(output, titles)) for output in outputs],
-            "sources": sources(reports)[:SOURCES],
-            "more_sources": max(len(reports) - SOURCES, 0),
-            "stored": sum(report.entries for report in reports),
-            "polled": any(report.state.last_success_at for report in reports),
-            "failing": sum(report.state.last_error is not None for report in reports),
+            "sources": sources(overview.reports),
+            "more_sources": overview.feeds - len(overview.reports),
+            "overview": overview,
         }
         return self._page(scope, "home.html", 400 if values["problem"] else 200, values)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from aggregator.model import FeedReport, Health, Hit, OutputFeed, Settings, StoredEntry
+from aggregator.model import Health, Hit, OutputFeed, Overview, Settings, StoredEntry
 from aggregator.publish import Format, Rendered
 
 
@@ -40,8 +40,8 @@ class Site(Protocol):
             AggregatorError: the query cannot be understood; the message says why.
         """
 
-    def feeds(self) -> tuple[FeedReport, ...]:
-        """Every feed with its health."""
+    def overview(self, limit: int) -> Overview:
+        """All feeds in numbers and `limit` of them whole, those in trouble first."""
 
     def opml(self) -> bytes:
         """The subscriptions as OPML 2.0."""
