@@ -5,6 +5,7 @@ in the store, so nothing is lost with the process, and two daemons on one file s
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -132,6 +133,8 @@ class Daemon:
         keeping_time: asyncio.Task[None] | None = None
         try:
             await self._new_poller()
+            gc.collect()
+            gc.freeze()  # what is there now stays: to look through it again and again delays answers
             scheduler.start()
             keeping_time = asyncio.create_task(_keep_time(scheduler))
             log.info(
