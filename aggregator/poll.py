@@ -62,6 +62,8 @@ GROUP = 64
 """Outcomes that are recorded in one transaction without waiting for more."""
 PRICED_FOR = timedelta(hours=1)
 """How long the price that keeps to the budget holds before it is found anew."""
+REST_STEP = 0.2
+"""How often, in seconds, a pass looks whether the last hosts have rested."""
 GATHER = 0.1
 """How long, in seconds, an outcome waits for others to be recorded with."""
 PAGES = 20
@@ -463,9 +465,20 @@ class Poller:
         due_by = self._clock()
         while True:
             await self.start_due(due_by=due_by, among=among)
-            if not self._tasks:
+            if self._tasks:
+                # Not for longer than a host's rest: another of its feeds may be next.
+                rest = self._spacing.total_seconds() or None
+                await asyncio.wait(self._tasks, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
+            elif await self._on_worker(lambda: self._rests(due_by, among)):
+                await asyncio.sleep(REST_STEP)
+            else:
                 return
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    def _rests(self, due_by: datetime, among: Sequence[int] | None) -> bool:
+        """Whether feeds of this pass wait for nothing but their host's rest."""
+        return self._spacing > timedelta() and self._store.resting(
+            self._clock(), due_by=due_by, spacing=self._spacing, among=among
+        )
 
     async def stop(self, grace: float = 3.0) -> None:
         """Let polls end for `grace` seconds, record what has, and give back the rest."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -197,6 +197,35 @@ def paged(*items: str, older: str | None = None) -> bytes:
     """An RSS document that names the page with what came before."""
     link = f'<a:link xmlns:a="http://www.w3.org/2005/Atom" rel="next" href="{older}"/>' if older else ""
     return rss(*items).replace(b"<description/>", f"<description/>{link}".encode(), 1)
+
+
+def test_a_pass_waits_for_a_host_to_rest_and_leaves_none_of_its_feeds_out(
+    newsroom: Newsroom, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aggregator.store.sqlite._OWN_MACHINE", "0")  # loopback stands for any other host
+    urls = [server.url("/1"), server.url("/2")]
+    newsroom.follow(*urls)
+    for path in ("/1", "/2"):
+        server.add(path, rss(item(1)))
+
+    async def run() -> None:
+        async with (
+            asyncio.timeout(10),
+            Fetcher(LOOPBACK, user_agent="test") as fetcher,
+            Poller(
+                newsroom.store,
+                fetcher,
+                no_topics,
+                concurrency=4,
+                per_host=2,
+                spacing=timedelta(seconds=1),
+                clock=lambda: datetime.now(UTC),
+            ) as poller,
+        ):
+            await poller.run()
+
+    asyncio.run(run())
+    assert sorted(request.path for request in server.requests) == ["/1", "/2"]
 
 
 class Stumbling(Ruleset):

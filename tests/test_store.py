@@ -1257,6 +1257,7 @@ CALLS: dict[str, Callable[[Store, Claim], object]] = {
     "polled": lambda store, _: store.polled(),
     "quiet": lambda store, _: store.quiet(DAY),
     "query": lambda store, _: list(store.query("SELECT * FROM entries")),
+    "resting": lambda store, _: store.resting(NOW, due_by=NOW, spacing=HOUR),
     "search": lambda store, _: store.search("text"),
     "topic_revisions": lambda store, _: store.topic_revisions(),
     "version": lambda store, _: store.version(),

@@ -442,6 +442,21 @@ class Store:
             ).fetchall()
         return tuple(Claim(row["id"], row["fence"], rows.subscription(row), rows.state(row)) for row in found)
 
+    def resting(
+        self, now: datetime, *, due_by: datetime, spacing: timedelta, among: Sequence[int] | None = None
+    ) -> bool:
+        """Whether a feed is due that nobody holds, and that only its host's rest keeps from being claimed."""
+        chosen = "" if among is None else " AND id IN (" + ",".join(map(str, map(int, among))) + ")"
+        with self._read() as db:
+            found = db.execute(
+                f"""SELECT 1 FROM feeds WHERE status != 'paused' AND next_poll_at <= :due_by {chosen}
+                       AND (leased_until IS NULL OR leased_until <= :now) AND NOT {_OWN_MACHINE}
+                       AND EXISTS (SELECT 1 FROM feeds other
+                                    WHERE other.host = feeds.host AND other.claimed_at > :rested) LIMIT 1""",
+                {"now": stamp(now), "due_by": stamp(due_by), "rested": stamp(now - spacing)},
+            ).fetchone()
+        return found is not None
+
     def mend_clock(self, now: datetime) -> int:
         """After the clock was put back: end claims that lie in the future, make due what was polled there.
 
