@@ -450,6 +450,8 @@ _EXPORTS = {
                        last_polled_at, last_success_at, next_poll_at, interval_seconds FROM feeds ORDER BY id""",
     "polls": "SELECT * FROM polls ORDER BY started_at, feed_id",
 }
+EXPORTS = tuple(_EXPORTS)
+"""What can be exported."""
 
 
 def compiled(settings: Settings) -> Ruleset:
