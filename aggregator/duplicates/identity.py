@@ -1,4 +1,4 @@
-"""New, revised or seen? And whom does an entry say it copied?
+"""New, revised or seen?
 
 *Identity* of an entry within its feed is, in this order: its guid; its link; a hash of its title and
 content. A feed whose guids change at every poll, or that gives one guid to several articles, is
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from aggregator import text
-from aggregator.model import Attribution, EntryData, Identity, Known
+from aggregator.model import EntryData, Identity, Known
 
 UNSTABLE_SHARE = 0.5
 """Guids are not to be trusted when more than this share of a document's entries contradicts them…"""
@@ -171,19 +171,3 @@ def _is_front_page(canonical: str) -> bool:
 def _content_key(data: EntryData) -> str:
     content = EntryData(title=data.title, summary=data.summary, content=data.content)
     return "hash:" + text.stable_hash(content).hex()
-
-
-_SOURCE_LINE = re.compile(
-    r"^[\s(\[]*(?:sumber(?:\s+berita)?|source|fuente|fonte|bron)\s*:\s*(?P<name>[^\n:]{2,60}?)[\s.)\]]*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_FOOTER = 1_500  # a source line stands near the end, before "related articles"
-
-
-def attributions(plain: str) -> tuple[Attribution, ...]:
-    """The outlets that the last lines of an entry's plain text name as its source ("Sumber: INEWS")."""
-    footer = plain
-    if len(plain) > _FOOTER:  # from the next line on: a part of one would look like a line
-        footer = plain[-_FOOTER:].partition("\n")[2]
-    names = (match["name"].strip(" .*_–-") for match in _SOURCE_LINE.finditer(footer))
-    return tuple(Attribution(name) for name in dict.fromkeys(names) if name)
