@@ -69,22 +69,48 @@ class Subscription:
     enabled: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which entries a list holds: an output feed, a page, an answer of the API. Conditions add up.
+
+    Attributes:
+        topic: slug of the topic they are tagged with; None: all entries.
+        aspect: only entries with this aspect of the topic.
+        feed: only entries of the feed with this name or address.
+        tag: only entries of feeds with this label of the operator's.
+        language: ISO 639-1 code.
+        country: ISO 3166-1 alpha-2 code of a country that the entry's text is about.
+        search: only entries that match this full-text query.
+        min_score: only entries whose score for the topic is at least this.
+        min_outlets: only entries whose story so many outlets tell.
+        copies: every copy of an article; else each article once.
+    """
+
+    topic: str | None = None
+    aspect: str | None = None
+    feed: str | None = None
+    tag: str | None = None
+    language: str | None = None
+    country: str | None = None
+    search: str | None = None
+    min_score: float | None = None
+    min_outlets: int | None = None
+    copies: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class OutputFeed:
+class OutputFeed(Selection):
     """A feed that we publish.
 
     Attributes:
         name: served as `/feeds/<name>.atom` and so on; lower-case letters, digits, `-`.
         title: None: made from the topic's title or the name.
-        topic: slug of the topic whose entries it carries; None: all entries.
-        aspect: only entries with this aspect of the topic; None: all of them.
-        limit: at most this many entries, newest first.
+        limit: at most this many entries in the document that readers subscribe to, newest first.
+        (the rest: see `Selection`)
     """
 
     name: str
     title: str | None = None
-    topic: str | None = None
-    aspect: str | None = None
     limit: int = 100
 
 
@@ -323,6 +349,48 @@ class Attribution:
     url: str | None = None
 
 
+class Level(StrEnum):
+    """What an edge says two entries have in common."""
+
+    ARTICLE = "article"  # the same text
+    STORY = "story"  # the same event
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Why two entries belong together; both directions are one edge.
+
+    Attributes:
+        a, b: ids of the entries.
+        level: what they have in common.
+        method: how that was found, in one of the words of `duplicates`, or `by hand`.
+        score: how sure it is, from 0 to 1.
+    """
+
+    a: int
+    b: int
+    level: Level
+    method: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Another entry of an entry's article.
+
+    Attributes:
+        entry_id: the entry.
+        outlet: title of its feed.
+        url: the article's address there.
+        published_at: as published there.
+    """
+
+    entry_id: int
+    outlet: str
+    url: str | None
+    published_at: datetime | None = None
+
+
 # ---------------------------------------------------------------------------------- in flight
 
 
@@ -528,6 +596,7 @@ class Entry:
         hash: of all that counts as a change (see `text.stable_hash`).
         tags, matches: what the topics say of it.
         attributions: the outlets it says it took its text from.
+        countries: ISO 3166-1 alpha-2 codes of the countries its text is about, the weightiest first.
     """
 
     key: str
@@ -550,6 +619,7 @@ class Entry:
     tags: tuple[Tag, ...] = ()
     matches: tuple[Match, ...] = ()
     attributions: tuple[Attribution, ...] = ()
+    countries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -661,7 +731,11 @@ class StoredEntry:
         article_id: entries of one article share it.
         url: the article's own address where it is known, else as published.
         changed_at: when we first saw this revision.
-        also: addresses of the article's other copies, without this one's.
+        article_uid: names the article in every database and for ever, whatever is merged into it later.
+        story_id: entries about one event share it.
+        significant_at: when we first saw the last revision that changed what it says, not only how.
+        countries: ISO 3166-1 alpha-2 codes of the countries its text is about, the weightiest first.
+        copies: the article's other entries, the first published first.
         (the rest: see `Entry`)
     """
 
@@ -690,7 +764,11 @@ class StoredEntry:
     tags: tuple[Tag, ...] = ()
     matches: tuple[Match, ...] = ()
     attributions: tuple[Attribution, ...] = ()
-    also: tuple[str, ...] = ()
+    article_uid: str = ""
+    story_id: int | None = None
+    significant_at: datetime | None = None
+    countries: tuple[str, ...] = ()
+    copies: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -377,7 +377,11 @@ def _item(channel: Channel, entry: StoredEntry) -> _Item:
         seen=entry.changed_at,
         categories=tuple(_categories(channel, entry)),
         enclosures=tuple(_enclosures(entry)),
-        via=tuple(dict.fromkeys(other for other in map(uri, entry.also) if other and other != url)),
+        via=tuple(
+            dict.fromkeys(
+                other for other in (uri(copy.url) for copy in entry.copies) if other and other != url
+            )
+        ),
         source=_name(entry.feed_title) or urlsplit(source_url or "").hostname or "Unknown source",
         source_url=source_url,
         source_site=uri(entry.feed_site_url),

@@ -87,7 +87,7 @@ public_url: https://news.example.org/
             ),
         ),
         topics=settings.topics,
-        output=(OutputFeed("storms", "Storms", "storms", "damage", 7), OutputFeed("all")),
+        output=(OutputFeed("storms", "Storms", 7, topic="storms", aspect="damage"), OutputFeed("all")),
         fetch=FetchSettings(
             (IPv4Network("127.0.0.1/32"), IPv6Network("::1/128")),
             "me (+https://me.example/)",

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from aggregator.model import Attribution, Category, Enclosure, Match, StoredEntry, Tag
+from aggregator.model import Attribution, Category, Copy, Enclosure, Match, StoredEntry, Tag
 from aggregator.publish import Channel, Format, Rendered, published, reasons, render, updated, uri, why
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "shared" / "schemas"
@@ -75,7 +75,7 @@ FULL = replace(
         Match("caribbean-tension", "r2", "Venezuela", "categories", 0, 9),
     ),
     attributions=(Attribution("Kabar Sore", "https://kabar.example/asal?a=1&b=2"),),
-    also=("https://lain.example/salinan",),
+    copies=(Copy(2, "Lain", "https://lain.example/salinan"),),
 )
 
 
@@ -393,7 +393,9 @@ def test_a_hostile_entry_stays_text_and_valid() -> None:
         language="xx-klingon-very-long",
         categories=(Category("</category>"), Category("a", "javascript:x"), Category("a"), Category("\x00")),
         enclosures=(Enclosure("file:///etc/passwd"), Enclosure("https://a.example/x", "no type", -1)),
-        also=("data:,x", "https://lain.example/", "https://lain.example"),
+        copies=tuple(
+            Copy(2, "x", url) for url in ("data:,x", "https://lain.example/", "https://lain.example")
+        ),
         attributions=(Attribution('<img src="x" onerror="y">'), Attribution("A&B", "javascript:1")),
         matches=(Match("caribbean-tension", "r", "<b>]]>&", "text", 900, 950),),
     )
@@ -508,7 +510,7 @@ stored_entries = st.builds(
         max_size=2,
     ).map(tuple),
     attributions=st.lists(st.builds(Attribution, anything, st.none() | addresses), max_size=2).map(tuple),
-    also=st.lists(addresses, max_size=2).map(tuple),
+    copies=st.lists(st.builds(Copy, st.integers(1, 9), anything, addresses), max_size=2).map(tuple),
 )
 feeds = st.lists(stored_entries, max_size=3, unique_by=lambda entry: entry.uid)
 

@@ -22,6 +22,7 @@ from aggregator import health
 from aggregator.errors import AggregatorError, ServeError, StoreError, UnknownError
 from aggregator.model import (
     Attribution,
+    Copy,
     FailureKind,
     FeedReport,
     FeedState,
@@ -67,7 +68,7 @@ ENTRY = StoredEntry(
     tags=(Tag("caribbean-tension", None, 3.0), Tag("caribbean-tension", "military-build-up", 2.0)),
     matches=(Match("caribbean-tension", "r", "kapal perang AS", "title", 0, 15),),
     attributions=(Attribution("Kabar Sore", "https://kabar.example/asal"),),
-    also=("https://www.lain.example/salinan",),
+    copies=(Copy(2, "Lain", "https://www.lain.example/salinan"),),
 )
 HOSTILE = replace(
     ENTRY,
@@ -79,7 +80,7 @@ HOSTILE = replace(
     feed_title="<b>bold</b>",
     language='x" onload="y',
     attributions=(Attribution("<script>", "javascript:x"),),
-    also=("javascript:x", "data:text/html,x"),
+    copies=(Copy(2, "x", "javascript:x"), Copy(3, "y", "data:text/html,x")),
     matches=(Match("caribbean-tension", "r", "<script>", "title", 8, 16),),
 )
 ACTIVE = FeedReport(
@@ -517,7 +518,7 @@ def test_hostile_entries_are_text(client: Client, show: Any) -> None:
 
 def test_a_full_page_is_small(client: Client, show: Any) -> None:
     words = "Tiga kapal perang Amerika Serikat berlayar menuju perairan Karibia pada hari Selasa. " * 20
-    long = replace(ENTRY, text=words, title=words[:120], also=ENTRY.also * 5)
+    long = replace(ENTRY, text=words, title=words[:120], copies=ENTRY.copies * 5)
     show(stored=tuple(replace(long, id=i, uid=str(i)) for i in range(100)), reports=(ACTIVE, FAILING) * 50)
     assert len(client("/", Accept=BROWSER).body) <= 60_000
     assert "76 more" in client("/", Accept=BROWSER).text

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from aggregator.model import (
     Attribution,
     Category,
+    Copy,
     Enclosure,
     Entry,
     EventKind,
@@ -220,7 +221,7 @@ def stored_entry(
     tags: tuple[Tag, ...] = (),
     matches: tuple[Match, ...] = (),
     attributions: tuple[Attribution, ...] = (),
-    also: tuple[str, ...] = (),
+    copies: tuple[Copy, ...] = (),
 ) -> StoredEntry:
     """An entry from a row of `entries` joined with its feed's `feed_*` columns."""
     return StoredEntry(
@@ -249,7 +250,7 @@ def stored_entry(
         tags=tags,
         matches=matches,
         attributions=attributions,
-        also=also,
+        copies=copies,
     )
 
 

@@ -24,6 +24,7 @@ from aggregator.model import (
     Attribution,
     Census,
     Claim,
+    Copy,
     Entry,
     FailureKind,
     FeedEvent,
@@ -835,25 +836,22 @@ class Store:
                 ),
                 Attribution,
             )
-            copies: dict[int, list[str]] = defaultdict(list)
+            copies: dict[int, list[Copy]] = defaultdict(list)
             for row in db.execute(
-                f"""SELECT article_id, coalesce(original_url, url) FROM entries WHERE url IS NOT NULL AND article_id IN
-                      (SELECT article_id FROM entries WHERE id IN {listed}) ORDER BY id"""
+                f"""SELECT e.article_id, e.id, f.title, f.url, coalesce(e.original_url, e.url), e.published_at
+                      FROM entries e JOIN feeds f ON f.id = e.feed_id
+                     WHERE e.article_id IN (SELECT article_id FROM entries WHERE id IN {listed})
+                     ORDER BY coalesce(e.published_at, e.first_seen_at), e.id"""
             ):
-                copies[row[0]].append(row[1])
+                published_at = rows.moment_or_none(row[5])
+                copies[row[0]].append(Copy(row[1], row[2] or rows.host(row[3]), row[4], published_at))
         return tuple(
             rows.stored_entry(
                 row,
                 tags=tags.get(entry_id, ()),
                 matches=matches.get(entry_id, ()),
                 attributions=attributions.get(entry_id, ()),
-                also=tuple(
-                    dict.fromkeys(
-                        url
-                        for url in copies[row["article_id"]]
-                        if url not in (row["url"], row["original_url"])
-                    )
-                ),
+                copies=tuple(copy for copy in copies[row["article_id"]] if copy.entry_id != entry_id),
             )
             for entry_id in ids
             if (row := found.get(entry_id)) is not None

@@ -253,7 +253,11 @@ def card(entry: StoredEntry, titles: Mapping[str, str]) -> Card:
         author=line(entry.author or "", 80) or None,
         labels=tuple(aspect.replace("-", " ") for reason in known for aspect in reason.aspects),
         why=tuple((titles.get(reason.topic, reason.topic), why(reason)) for reason in known if reason.found),
-        also=tuple((address, host_of(address)) for address in map(uri, entry.also[:5]) if address),
+        also=tuple(
+            (address, host_of(address))
+            for copy in entry.copies[:5]
+            if (address := uri(copy.url)) and copy.url != entry.url
+        ),
         credits=tuple((line(a.name, 80), uri(a.url)) for a in entry.attributions[:3]),
     )
 
