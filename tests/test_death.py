@@ -28,7 +28,7 @@ from aggregator.daemon import _keep_time
 from aggregator.errors import StoreError
 from aggregator.model import PollResult, Subscription
 from aggregator.store import open_store
-from aggregator.store.sqlite import BUSY_TIMEOUT
+from aggregator.store.database import BUSY_TIMEOUT
 from tests.conftest import NOON, Clock, configure, item, rss, wait_for
 from tests.server import Server
 from tests.test_daemon import Daemon, daemon, rows

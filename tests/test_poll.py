@@ -202,7 +202,7 @@ def paged(*items: str, older: str | None = None) -> bytes:
 def test_a_pass_waits_for_a_host_to_rest_and_leaves_none_of_its_feeds_out(
     newsroom: Newsroom, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aggregator.store.sqlite._OWN_MACHINE", "0")  # loopback stands for any other host
+    monkeypatch.setattr("aggregator.store.polls.OWN_MACHINE", "0")  # loopback stands for any other host
     urls = [server.url("/1"), server.url("/2")]
     newsroom.follow(*urls)
     for path in ("/1", "/2"):

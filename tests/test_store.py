@@ -272,7 +272,7 @@ def test_an_article_is_shown_at_its_own_address_and_not_at_a_trackers(store: Sto
     assert (a.url, b.url) == (own, own)
     mirror = "https://a.example/mirror"
     assert [[copy.url for copy in one.copies] for one in (a, b, c)] == [
-        [own, mirror],
+        [mirror, own],
         [own, mirror],
         [own, own],
     ]
@@ -736,7 +736,7 @@ def test_a_revision_keeps_every_earlier_version(store: Store) -> None:
 def test_of_an_entry_that_changes_at_every_poll_the_first_and_the_latest_versions_are_kept(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aggregator.store.sqlite.REVISIONS_KEPT", 3)
+    monkeypatch.setattr("aggregator.store.recording.REVISIONS_KEPT", 3)
     polled(store, New(entry("a", title="Visits: 1")))
     entry_id = id_of(store, "a")
     for visits in range(2, 8):

@@ -3,6 +3,44 @@
 Users read it with any SQLite tool while the daemon runs (WAL); `docs/store.md` tells them how.
 """
 
-from aggregator.store.sqlite import Quiet, Recorded, Store, SubscriptionChanges, open_store
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+from aggregator.errors import StoreError
+from aggregator.store.database import BUSY_TIMEOUT, OLDEST_SQLITE
+from aggregator.store.entries import Entries
+from aggregator.store.feeds import Feeds, Quiet, SubscriptionChanges
+from aggregator.store.polls import Polls
+from aggregator.store.recording import Recorded, Records
 
 __all__ = ["Quiet", "Recorded", "Store", "SubscriptionChanges", "open_store"]
+
+
+class Store(Feeds, Polls, Records, Entries):
+    """All reads and writes. Safe to use from several threads; close it when done.
+
+    Any method may raise `StoreError`, and `StoreBusyError` when another program holds the file.
+    """
+
+
+def open_store(path: str | Path, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> "Store":
+    """Open the database, making or migrating it where needed.
+
+    Args:
+        path: the SQLite file; its folder is made where it is missing.
+        busy_timeout: how long to wait for another program's lock.
+
+    Raises:
+        StoreError: the file cannot be opened, is no database of ours, or is of a newer version.
+        StoreBusyError: another program holds it for longer than `busy_timeout`.
+    """
+    path = str(path).removeprefix("sqlite:///")
+    if "://" in path:
+        raise StoreError(f"{path}: only SQLite is supported; give the path of a file")
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(
+            f"this Python was built with SQLite {sqlite3.sqlite_version}; "
+            f"{'.'.join(map(str, OLDEST_SQLITE))} or newer is needed"
+        )
+    return Store(Path(path), busy_timeout)

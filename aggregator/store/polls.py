@@ -1,0 +1,144 @@
+"""Which feeds are due, and who holds them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from aggregator.model import (
+    Claim,
+)
+from aggregator.store import rows
+from aggregator.store.database import Database
+from aggregator.store.rows import stamp
+
+OWN_MACHINE = "(host GLOB '127.*' OR host GLOB 'localhost*' OR host GLOB '[[]::1]*')"
+"""SQL that is true for feeds of a server on this machine, which need not be spared."""
+
+CLOCK_SLACK = timedelta(hours=1)
+"""A claim or poll further in the future than this was made before the clock was put back."""
+
+
+class Polls(Database):
+    """Claims on feeds that are due."""
+
+    def claim(
+        self,
+        now: datetime,
+        *,
+        due_by: datetime,
+        limit: int,
+        per_host: int,
+        lease: timedelta,
+        spacing: timedelta = timedelta(),
+        among: Sequence[int] | None = None,
+    ) -> tuple[Claim, ...]:
+        """Take feeds to poll; until `lease` ends nobody else is given them.
+
+        Feeds are ranked within their host first, so that a host with many due feeds starves no other.
+
+        Args:
+            now: the time.
+            due_by: feeds that are due by this time.
+            limit: at most this many.
+            per_host: at most this many of one host, those under lease already included.
+            lease: how long they are ours.
+            spacing: time since the last claim of a host's feed, in whole seconds; this machine's own
+                addresses need none.
+            among: only these feeds; None: all.
+        """
+        wanted = """status != 'paused' AND next_poll_at <= :due_by
+                    AND (leased_until IS NULL OR leased_until <= :now)"""
+        if among is not None:
+            wanted += " AND id IN (" + ",".join(map(str, map(int, among))) + ")"
+        values = {"now": stamp(now), "due_by": stamp(due_by), "limit": limit, "per_host": per_host}
+        spaced = "1"
+        if spacing:
+            values["rested"] = stamp(now - spacing)
+            wanted += f""" AND ({OWN_MACHINE} OR NOT EXISTS (
+                SELECT 1 FROM feeds other WHERE other.host = feeds.host AND other.claimed_at > :rested))"""
+            spaced = f"(rank = 1 OR {OWN_MACHINE})"  # one of a host now, the next at its distance
+        with self._read() as db:  # a tick that finds nothing due takes no write lock
+            if db.execute(f"SELECT 1 FROM feeds WHERE {wanted} LIMIT 1", values).fetchone() is None:
+                return ()
+        with self._write() as db:
+            found = db.execute(
+                f"""WITH
+                    -- Without the keyword it would be counted again for every row.
+                    held AS MATERIALIZED (
+                        SELECT host, count(*) AS held FROM feeds WHERE leased_until > :now GROUP BY host),
+                    free AS (
+                        SELECT id, host, next_poll_at,
+                               row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id) AS rank,
+                               coalesce((SELECT held FROM held WHERE held.host = feeds.host), 0) AS held
+                          FROM feeds WHERE {wanted})
+                    UPDATE feeds SET fence = fence + 1, leased_until = :until, claimed_at = :now
+                     WHERE id IN (SELECT id FROM free WHERE rank + held <= :per_host AND {spaced}
+                                   ORDER BY rank + held, next_poll_at, id LIMIT :limit)
+                 RETURNING *""",
+                {**values, "until": stamp(now + lease)},
+            ).fetchall()
+        return tuple(Claim(row["id"], row["fence"], rows.subscription(row), rows.state(row)) for row in found)
+
+    def resting(
+        self, now: datetime, *, due_by: datetime, spacing: timedelta, among: Sequence[int] | None = None
+    ) -> bool:
+        """Whether a feed is due that nobody holds, and that only its host's rest keeps from being claimed."""
+        chosen = "" if among is None else " AND id IN (" + ",".join(map(str, map(int, among))) + ")"
+        with self._read() as db:
+            found = db.execute(
+                f"""SELECT 1 FROM feeds WHERE status != 'paused' AND next_poll_at <= :due_by {chosen}
+                       AND (leased_until IS NULL OR leased_until <= :now) AND NOT {OWN_MACHINE}
+                       AND EXISTS (SELECT 1 FROM feeds other
+                                    WHERE other.host = feeds.host AND other.claimed_at > :rested) LIMIT 1""",
+                {"now": stamp(now), "due_by": stamp(due_by), "rested": stamp(now - spacing)},
+            ).fetchone()
+        return found is not None
+
+    def mend_clock(self, now: datetime) -> int:
+        """After the clock was put back: end claims that lie in the future, make due what was polled there.
+
+        Returns:
+            How many feeds would have waited for the clock to come by again.
+        """
+        values = {"now": stamp(now), "ahead": stamp(now + CLOCK_SLACK)}
+        ahead = "(last_polled_at > :ahead OR leased_until > :ahead OR claimed_at > :ahead)"
+        with self._read() as db:
+            if db.execute(f"SELECT 1 FROM feeds WHERE {ahead} LIMIT 1", values).fetchone() is None:
+                return 0
+        with self._write() as db:
+            return db.execute(
+                f"""UPDATE feeds SET leased_until = NULL, claimed_at = NULL, next_poll_at = min(next_poll_at, :now),
+                           last_polled_at = min(last_polled_at, :now)
+                     WHERE {ahead}""",
+                values,
+            ).rowcount
+
+    def make_due(self, now: datetime, ids: Sequence[int] | None = None) -> int:
+        """Make feeds due now, all that are not paused or those of `ids`; returns how many there are."""
+        chosen = "" if ids is None else " AND id IN (" + ",".join(map(str, map(int, ids))) + ")"
+        with self._write() as db:
+            return db.execute(
+                f"UPDATE feeds SET next_poll_at = min(next_poll_at, ?) WHERE status != 'paused'{chosen}",
+                (stamp(now),),
+            ).rowcount
+
+    def count_due(self, due_by: datetime) -> int:
+        """How many feeds are due by a time."""
+        with self._read() as db:
+            number: int = db.execute(
+                "SELECT count(*) FROM feeds WHERE status != 'paused' AND next_poll_at <= ?", (stamp(due_by),)
+            ).fetchone()[0]
+        return number
+
+    def next_due_at(self) -> datetime | None:
+        """When the next feed will be due; None where there is none."""
+        with self._read() as db:
+            row = db.execute("SELECT min(next_poll_at) FROM feeds WHERE status != 'paused'").fetchone()
+        return rows.moment_or_none(row[0])
+
+    def release(self, claims: Iterable[Claim]) -> None:
+        """Give claimed feeds back unpolled."""
+        with self._write() as db:
+            db.executemany(
+                "UPDATE feeds SET leased_until = NULL WHERE id = ? AND fence = ?",
+                [(claim.feed_id, claim.fence) for claim in claims],
+            )

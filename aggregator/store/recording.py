@@ -1,0 +1,254 @@
+"""What polls learned, written in one transaction for a group of them."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aggregator.model import (
+    Entry,
+    FeedState,
+    FeedStatus,
+    Known,
+    New,
+    PollOutcome,
+    Revised,
+    Seen,
+)
+from aggregator.store import rows
+from aggregator.store.database import Database, chunks, insert_into, next_id, touch, update_of
+from aggregator.store.entries import erase, recount, unindex, write_findings
+from aggregator.store.feeds import write_events
+from aggregator.store.rows import stamp
+
+REVISIONS_KEPT = 100
+"""How many earlier versions of an entry are kept, beside the first: some pages change at every look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What `record` wrote for one outcome. `accepted` is False where the lease had been lost."""
+
+    accepted: bool
+    entries_new: int = 0
+    entries_revised: int = 0
+
+
+class Records(Database):
+    """What is known of a document's entries, and the writing of what polls learned."""
+
+    def known(
+        self, feed_id: int, keys: Sequence[str], url_keys: Sequence[int]
+    ) -> tuple[tuple[Known, ...], frozenset[str]]:
+        """What is stored of a document's entries.
+
+        Args:
+            feed_id: the feed.
+            keys: identities to look for.
+            url_keys: hashes of canonical URLs to look for, within the same feed.
+
+        Returns:
+            The known entries, and those of `keys` that retention has removed.
+        """
+        found: dict[int, Known] = {}
+        columns = "id, key, guid, url_key, title, hash"
+        with self._read() as db:
+            for name, wanted in (("key", keys), ("url_key", url_keys)):
+                for part in chunks(wanted):
+                    marks = ",".join("?" * len(part))
+                    for row in db.execute(
+                        f"SELECT {columns} FROM entries WHERE feed_id = ? AND {name} IN ({marks})",
+                        (feed_id, *part),
+                    ):
+                        found[row[0]] = Known(*row)
+            removed: set[str] = set()
+            for part in chunks(keys):
+                marks = ",".join("?" * len(part))
+                removed.update(
+                    row[0]
+                    for row in db.execute(
+                        f"SELECT key FROM tombstones WHERE feed_id = ? AND key IN ({marks})", (feed_id, *part)
+                    )
+                )
+        return tuple(found.values()), frozenset(removed)
+
+    def record(self, outcomes: Sequence[PollOutcome], now: datetime) -> tuple[Recorded, ...]:
+        """Write everything that a group of polls learned, in one transaction.
+
+        An outcome whose lease has passed to somebody else is left out: its feed has been claimed
+        again, and whoever holds it now writes what there is.
+
+        Args:
+            outcomes: at most one for each feed.
+            now: the time that new entries are first seen at.
+
+        Returns:
+            What was written, in the order of `outcomes`.
+        """
+        with self._write() as db:
+            return tuple(Recording(db, outcome, stamp(now)).run() for outcome in outcomes)
+
+
+class Recording:
+    """One outcome on its way into the store, within the transaction of its group."""
+
+    def __init__(self, db: sqlite3.Connection, outcome: PollOutcome, now: str) -> None:
+        self.db = db
+        self.outcome = outcome
+        self.now = now
+        self.feed_id = outcome.claim.feed_id
+        self.revised = 0
+
+    def run(self) -> Recorded:
+        if not self._update_feed(self.outcome.state):
+            return Recorded(accepted=False)
+        started_at = stamp(self.outcome.started_at)
+        # Documents begin with the newest entry; stored in the other order, a later one has a higher id.
+        new = [change.entry for change in reversed(self.outcome.changes) if isinstance(change, New)]
+        for change in self.outcome.changes:
+            if isinstance(change, Revised):
+                self._revise(change.entry_id, change.entry)
+        self.db.executemany(
+            "UPDATE entries SET last_seen_at = ? WHERE id = ?",
+            [(started_at, c.entry_id) for c in self.outcome.changes if isinstance(c, Seen | Revised)],
+        )
+        if new:
+            self._insert(new)
+        if any(isinstance(change, New | Revised) for change in self.outcome.changes):
+            touch(self.db)
+        self._log(len(new), self.revised)
+        write_events(self.db, self.feed_id, self.outcome.events, self.now)
+        return Recorded(accepted=True, entries_new=len(new), entries_revised=self.revised)
+
+    def _update_feed(self, state: FeedState) -> bool:
+        values = rows.state_values(state)
+        claim = self.outcome.claim
+        given = {
+            # What the operator did while it was being polled holds: it stays paused, or is due by another `every`.
+            "status": "iif(status = 'paused', status, :status)",
+            "next_poll_at": "iif(every_seconds IS :every_seconds, :next_poll_at, min(:next_poll_at, :now))",
+            "title": "coalesce(name, :own_title)",
+            "leased_until": "NULL",
+        }
+        statement = update_of("feeds", {**values, **given}, "id = :id AND fence = :fence", given)
+        values |= {"id": self.feed_id, "fence": claim.fence, "now": self.now}
+        values |= {"every_seconds": rows.wish_values(claim.subscription)["every_seconds"]}
+        if self.db.execute(statement, values).rowcount != 1:
+            return False
+        if self.outcome.holds_host:
+            self.db.execute(
+                "UPDATE feeds SET next_poll_at = max(next_poll_at, :next_poll_at) WHERE host = :host", values
+            )
+        if state.url != claim.state.url or claim.state.status is FeedStatus.GONE:
+            self._merge(state.url)
+        return True
+
+    def _merge(self, url: str) -> None:
+        """End a feed that has moved to where another one is read already; its entries stay."""
+        self.db.execute(
+            """UPDATE feeds SET status = 'gone', last_error = 'moved to ' || o.url || ', which is followed already'
+                 FROM (SELECT url FROM feeds WHERE url = :url AND id != :id AND status IN ('active', 'failing')) o
+                WHERE feeds.id = :id""",
+            {"url": url, "id": self.feed_id},
+        )
+
+    def _insert(self, entries: Sequence[Entry]) -> None:
+        db, now = self.db, self.now
+        url = self.outcome.claim.subscription.url
+        # The first document of a feed is the past: it stands in lists by its own dates. What comes
+        # later stands by when we found it, so that nothing slips in below what was already read.
+        backfill = self.outcome.claim.state.last_changed_at is None
+        next_entry = next_id(db, "entries")
+        next_article = next_id(db, "articles")
+        articles, inserted, indexed = [], [], []
+        joined: set[int] = set()
+        known = self._articles([entry.url_key for entry in entries if entry.url_key is not None])
+        for entry_id, entry in enumerate(entries, next_entry):
+            article_id = None if entry.url_key is None else known.get(entry.url_key)
+            if article_id is None:
+                article_id = next_article
+                next_article += 1
+                articles.append((article_id, entry_id, 1, 1, now))
+            else:
+                joined.add(article_id)
+            if entry.url_key is not None:
+                known[entry.url_key] = article_id
+            listed = now
+            if backfill and entry.published_at is not None:
+                listed = min(now, stamp(entry.published_at))
+            inserted.append(
+                {
+                    "id": entry_id,
+                    "feed_id": self.feed_id,
+                    "first_seen_at": now,
+                    "last_seen_at": stamp(self.outcome.started_at),
+                    "changed_at": now,
+                    "listed_at": listed,
+                    "article_id": article_id,
+                    "uid": rows.uid(url, entry.key),
+                    "key": entry.key,
+                    **rows.content_values(entry),
+                }
+            )
+            indexed.append((entry_id, entry.title, entry.text))
+        db.executemany(
+            "INSERT INTO articles (id, canonical_entry_id, entry_count, feed_count, first_seen_at) VALUES (?,?,?,?,?)",
+            articles,
+        )
+        db.executemany(insert_into("entries", tuple(inserted[0])), inserted)
+        db.executemany("INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)", indexed)
+        write_findings(db, enumerate(entries, next_entry))
+        for article_id in joined:
+            recount(db, article_id)
+
+    def _articles(self, url_keys: Sequence[int]) -> dict[int, int]:
+        """The articles that entries of these canonical URLs already belong to."""
+        found: dict[int, int] = {}
+        for part in chunks(url_keys):
+            marks = ",".join("?" * len(part))
+            # The first entry of each decides, so the others come before it.
+            statement = f"SELECT url_key, article_id FROM entries WHERE url_key IN ({marks}) ORDER BY id DESC"
+            found.update((row[0], row[1]) for row in self.db.execute(statement, tuple(part)))
+        return found
+
+    def _revise(self, entry_id: int, entry: Entry) -> None:
+        db = self.db
+        old = db.execute(
+            "SELECT id, revision, changed_at, title, summary, content, text FROM entries WHERE id = ?",
+            (entry_id,),
+        ).fetchone()
+        if old is None:  # pruned since the decision was made
+            return
+        values = rows.content_values(entry)
+        # What differs only in a date, a category or markup that we drop is no revision to a reader.
+        if (old["title"], old["summary"], old["content"]) != (entry.title, entry.summary, entry.content):
+            self.revised += 1
+            db.execute(
+                "INSERT INTO revisions (entry_id, revision, seen_at, title, summary, content) VALUES (?,?,?,?,?,?)",
+                (entry_id, old["revision"], old["changed_at"], old["title"], old["summary"], old["content"]),
+            )
+            db.execute(
+                "DELETE FROM revisions WHERE entry_id = ? AND revision > 1 AND revision <= ?",
+                (entry_id, old["revision"] - REVISIONS_KEPT),
+            )
+            values |= {"revision": old["revision"] + 1, "changed_at": self.now}
+        if (old["title"], old["text"]) != (entry.title, entry.text):
+            unindex(db, old)
+            db.execute(
+                "INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)",
+                (entry_id, entry.title, entry.text),
+            )
+        db.execute(update_of("entries", values, "id = :id"), {**values, "id": entry_id})
+        erase(db, entry_id, "entry_tags", "matches", "attributions")
+        write_findings(db, [(entry_id, entry)])
+
+    def _log(self, new: int, revised: int) -> None:
+        outcome = self.outcome
+        self.db.execute(
+            "INSERT INTO polls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self.feed_id, stamp(outcome.started_at), round(outcome.seconds, 3), outcome.http_status,
+                outcome.result.value, new, revised, outcome.error,
+                None if outcome.failure is None else outcome.failure.value,
+            ),
+        )  # fmt: skip
