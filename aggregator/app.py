@@ -1,46 +1,51 @@
 """The façade: every use case that a face needs. It wires the doors together and owns the clock."""
 
 import logging
-import re
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO, Self
 
-from aggregator import cadence, config, files, health, poll
+from aggregator import cadence, config, count, export, health, link, poll
 from aggregator.errors import ConfigError, Problem, StoreError, UnknownError
 from aggregator.fetch import Fetcher
 from aggregator.model import (
+    Edge,
     EntryText,
     FeedReport,
     FeedStatus,
     FetchFailure,
     Health,
     Hit,
+    Leading,
+    Level,
     Match,
     OutputFeed,
     Overview,
     ParsedFeed,
     PollOutcome,
+    Revision,
+    Selection,
     Settings,
     StoredEntry,
+    Story,
+    Table,
     Tag,
+    TrendDay,
 )
-from aggregator.publish import Channel, Format, Rendered, render, title_of
-from aggregator.store import Recorded, SubscriptionChanges, open_store
+from aggregator.output import Outputs
+from aggregator.publish import Format, Rendered
+from aggregator.push import Push
+from aggregator.store import Recorded, Share, SubscriptionChanges, open_store
 from aggregator.text import masked
 from aggregator.topics import Explanation, Quality, Ruleset, compile_topics, evaluate
 
 log = logging.getLogger(__name__)
 
 VERSION = installed_version("aggregator")
-DEFAULT_URL = "http://127.0.0.1:8000"
-"""Where readers reach us while nothing else is known."""
 LATE = timedelta(minutes=15)
 """A feed that has been due for so long says that polling does not keep up."""
 PAGE = 500
@@ -59,6 +64,24 @@ class Retagging:
     entry: StoredEntry
     gained: tuple[str, ...]
     lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """What an entry belongs to, and why.
+
+    Attributes:
+        entry: the entry.
+        copies: all entries of its article, itself included; `canonical` is the one that is shown for them.
+        story: its story; None where it has not been linked.
+        edges: what ties it to others, the surest first.
+    """
+
+    entry: StoredEntry
+    copies: tuple[StoredEntry, ...]
+    canonical: int
+    story: Story | None
+    edges: tuple[Edge, ...]
 
 
 class Aggregator:
@@ -83,8 +106,9 @@ class Aggregator:
         self.store = open_store(settings.database)
         self.heartbeat_at: datetime | None = None
         """When the daemon last looked for due feeds; None where there is no daemon."""
-        self._rendered: dict[tuple[str, Format], tuple[int, Rendered]] = {}
-        self._rendering = threading.Lock()
+        self.outputs = Outputs(self.store, clock, VERSION)
+        """What is sent out as feeds."""
+        self.outputs.configure(settings, self.ruleset)
 
     @classmethod
     def open(cls, path: Path, *, db: str | None = None) -> Self:
@@ -128,9 +152,8 @@ class Aggregator:
         ruleset = compiled(settings)
         if settings.database != self.settings.database:
             log.warning("another `database:` takes effect at the next start")
-        with self._rendering:  # what is being rendered from the old one is forgotten as well
-            self.settings, self.ruleset = settings, ruleset
-            self._rendered.clear()
+        self.settings, self.ruleset = settings, ruleset
+        self.outputs.configure(settings, ruleset)
         return self.subscribe()
 
     def topic_titles(self) -> Mapping[str, str]:
@@ -141,9 +164,11 @@ class Aggregator:
 
     @asynccontextmanager
     async def poller(
-        self, on_recorded: Callable[[PollOutcome, Recorded], None] = lambda *_: None
+        self,
+        on_recorded: Callable[[PollOutcome, Recorded], None] = lambda *_: None,
+        give_way: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[poll.Poller]:
-        """A poller with the network settings in force."""
+        """A poller with the network settings in force; see `Poller` for the arguments."""
         fetch = self.settings.fetch
         async with (
             self._fetcher() as fetcher,
@@ -154,13 +179,36 @@ class Aggregator:
                 concurrency=fetch.concurrency,
                 per_host=fetch.per_host,
                 spacing=fetch.spacing,
-                retry_after_holds_host=fetch.retry_after == "host",
+                retry_after=fetch.retry_after,
                 clock=self.clock,
                 on_recorded=on_recorded,
+                give_way=give_way,
                 budget=fetch.budget,
+                link=link.link,
             ) as poller,
         ):
             yield poller
+
+    @asynccontextmanager
+    async def pushing(
+        self, on_recorded: Callable[[PollOutcome, Recorded], None] = lambda *_: None
+    ) -> AsyncIterator[Push]:
+        """The hub and the subscriber, with the settings in force; `on_recorded` hears of what is sent to us."""
+        async with (
+            self._fetcher() as fetcher,
+            Push(
+                self.store,
+                fetcher,
+                self.outputs,
+                lambda: self.ruleset,
+                settings=self.settings.push,
+                public_url=self.settings.public_url,
+                clock=self.clock,
+                link=link.link,
+                on_recorded=on_recorded,
+            ) as push,
+        ):
+            yield push
 
     def _fetcher(self) -> Fetcher:
         contact = f" (+{self.settings.public_url})" if self.settings.public_url else ""
@@ -211,6 +259,13 @@ class Aggregator:
             for report in reports
         )
 
+    def poll_now(self, feed_id: int) -> None:
+        """Have a feed asked as soon as may be; the daemon looks each second. Raises UnknownError: none is asked."""
+        if not self.store.make_due(self.clock(), [feed_id]):
+            raise UnknownError(
+                f"there is no feed {feed_id} that is not paused; `aggregator feeds` lists them all"
+            )
+
     def overview(self, limit: int) -> Overview:
         """All feeds in numbers and `limit` of them whole, those in trouble first."""
         return self.store.overview(limit)
@@ -218,6 +273,11 @@ class Aggregator:
     def prune(self) -> int:
         """Remove a page of what is older than `retention:`; returns how many entries."""
         return self.store.prune(self.clock(), self.settings.retention)
+
+    def tidy(self) -> int:
+        """Take a page of entries with which no other will be compared out of the index; returns how many."""
+        kept_for = min(link.KEPT_FOR, self.settings.retention or link.KEPT_FOR)
+        return link.tidy(self.store, self.clock(), kept_for)
 
     def look_for_silence(self) -> None:
         """Note which feeds have been silent for longer than their own rhythm explains."""
@@ -247,15 +307,132 @@ class Aggregator:
         """One entry. Raises UnknownError where there is none."""
         return self.store.entry(entry_id)
 
+    def belonging(self, entry_id: int) -> Belonging:
+        """What an entry belongs to, and why. Raises UnknownError where there is no such entry."""
+        entry = self.store.entry(entry_id)
+        return Belonging(
+            entry,
+            self.copies(entry),
+            self.store.canonical(entry.article_id),
+            None if entry.story_id is None else self.store.story(entry.story_id),
+            self.store.edges(entry_id),
+        )
+
+    def split(self, entry_id: int, level: Level) -> None:
+        """Take an entry out of its article, or its article out of its story, for good.
+
+        Raises:
+            UnknownError: there is no such entry, or nothing to take it out of.
+        """
+        self.store.check_entries([entry_id])
+        with self.store.links(self.clock()) as links:
+            link.split(links, entry_id, level)
+
+    def merge(self, entry_id: int, other_id: int, level: Level) -> None:
+        """Make two entries one article, or their articles one story, for good.
+
+        Raises:
+            UnknownError: there is no such entry.
+        """
+        self.store.check_entries([entry_id, other_id])
+        with self.store.links(self.clock()) as links:
+            link.merge(links, entry_id, other_id, level)
+
+    def relink(self) -> int:
+        """Find anew what all entries belong to; what people corrected stays. Returns how many entries there are."""
+        count = link.relink(self.store, self.clock)
+        self.store.set_property("linked_by", link.VERSION)
+        return count
+
+    @property
+    def needs_relinking(self) -> bool:
+        """Whether the stored entries were linked by other means than the present ones, or not at all."""
+        return self.store.property("linked_by", self._linked_by) != link.VERSION
+
+    def _linked_by(self) -> str:
+        return link.VERSION if self.store.is_empty() else "0"
+
+    def story(self, story_id: int) -> Story:
+        """One story. Raises UnknownError where there is none."""
+        return self.store.story(story_id)
+
+    def revisions(self, entry_id: int) -> tuple[Revision, ...]:
+        """The earlier versions of an entry, the oldest first. Raises UnknownError where there is no such entry."""
+        self.store.check_entries([entry_id])
+        return self.store.revisions(entry_id)
+
+    def version(self) -> int:
+        """A number that grows whenever entries, or what is made of them, may have changed."""
+        return self.store.version()
+
+    def select(
+        self, selection: Selection, *, since: datetime | None = None, before: str | None = None, limit: int
+    ) -> tuple[tuple[StoredEntry, ...], str | None]:
+        """Entries under some conditions, newest first, and the cursor of those that follow; None: there are none.
+
+        Raises:
+            UnknownError: there is no such topic, or `before` is no cursor.
+        """
+        self._check(selection.topic)
+        return self.store.select(selection, since=since, before=before, limit=limit)
+
+    def stories(
+        self, selection: Selection, *, before: str | None = None, limit: int
+    ) -> tuple[tuple[Story, ...], str | None]:
+        """Stories with an entry under some conditions, newest first, and the cursor of those that follow, or None.
+
+        Raises:
+            UnknownError: there is no such topic, or `before` is no cursor.
+        """
+        self._check(selection.topic)
+        return self.store.stories(selection, before=before, limit=limit)
+
+    def count_trends(self) -> int:
+        """Bring the indices of the topics up to date; returns how many days of them have changed."""
+        return count.count_trends(self.store, [topic.sides for topic in self.ruleset.topics])
+
+    def daily(self, topic: str, *, language: str = "all", since: date = date.min) -> tuple[TrendDay, ...]:
+        """The index of a topic in one language, or all together, day by day. Raises UnknownError: no such topic."""
+        self._check(topic)
+        return self.store.trend(topic, language=language, first=since)
+
+    def trend_languages(self, topic: str) -> tuple[str, ...]:
+        """The languages in which a topic has an index, `all` first."""
+        return self.store.trend_languages(topic)
+
+    def leading(self, topic: str, day: date, *, language: str = "all", limit: int) -> tuple[Leading, ...]:
+        """The stories that made a day, those of most outlets first."""
+        return self.store.leading(topic, day, language=language, limit=limit)
+
+    def trend_feeds(self, topic: str, *, since: date, limit: int) -> tuple[Share, ...]:
+        """The feeds that told most of a topic, and how much that was."""
+        return self.store.trend_feeds(topic, since=since, limit=limit)
+
+    def story_edges(self, story_id: int) -> tuple[Edge, ...]:
+        """What ties the entries of a story to each other, the surest first."""
+        return self.store.story_edges(story_id)
+
+    def article(self, article_id: int) -> tuple[StoredEntry, ...]:
+        """All entries of an article, the first seen first. Raises UnknownError where there is none."""
+        found = self.store.copies(article_id)
+        if not found:
+            raise UnknownError(f"there is no article {article_id}")
+        return found
+
+    def polls(self, feed_id: int, *, before: str | None = None, limit: int) -> tuple[Mapping[str, Any], ...]:
+        """A feed's polls as rows of the store, the last one first; `before` is the `started_at` of one."""
+        statement = """SELECT * FROM polls WHERE feed_id = :feed_id AND started_at < :before
+                        ORDER BY started_at DESC LIMIT :limit"""
+        values = {"feed_id": feed_id, "before": before or "~", "limit": limit}
+        return tuple(self.store.query(statement, values))
+
     def copies(self, entry: StoredEntry) -> tuple[StoredEntry, ...]:
         """All entries of an entry's article, itself included, the first seen first."""
         return self.store.copies(entry.article_id)
 
     def entries(self, output: OutputFeed, limit: int) -> tuple[StoredEntry, ...]:
         """The newest entries of an output feed, each article once."""
-        if output.name == health.OUTPUT.name:
-            return tuple(map(health.entry, self.store.feed_events(limit)))
-        return self.store.entries(output, limit=limit)
+        return self.outputs.select(replace(output, limit=limit))[0]
 
     def search(
         self,
@@ -263,13 +440,20 @@ class Aggregator:
         *,
         topic: str | None = None,
         feeds: Sequence[str] = (),
+        language: str | None = None,
         since: datetime | None = None,
         limit: int = 50,
     ) -> tuple[Hit, ...]:
         """Entries that match a full-text query, best first; `feeds` are addresses or names."""
         self._check(topic)
         feed_ids = self.store.find_feeds(feeds) if feeds else None
-        return self.store.search(query, topic=topic, feed_ids=feed_ids, since=since, limit=limit)
+        return self.store.search(
+            query, topic=topic, feed_ids=feed_ids, language=language, since=since, limit=limit
+        )
+
+    def ask(self, statement: str) -> Table:
+        """What a SELECT finds in the store. Raises QueryError: it cannot be answered as it is put."""
+        return self.store.ask(statement)
 
     def opml(self) -> bytes:
         """The subscriptions as OPML 2.0."""
@@ -348,82 +532,55 @@ class Aggregator:
 
     def output_names(self) -> tuple[OutputFeed, ...]:
         """The output feeds, in the order of the configuration, and that of the feeds' own health."""
-        return (*self.settings.output, health.OUTPUT)
+        return self.outputs.feeds()
 
     def cached(self, name: str, format: Format) -> Rendered | None:  # noqa: A002 – the domain's word
         """The document of an output feed if it is at hand and still true; never waits."""
-        kept = self._rendered.get((name, format))
-        return kept[1] if kept is not None and kept[0] == self.store.version() else None
+        return self.outputs.cached(name, format)
 
     def rendered(self, name: str, format: Format) -> Rendered:  # noqa: A002
         """The document of an output feed. Raises UnknownError where there is no such feed."""
-        with self._rendering:  # one thread renders, the others find it done
-            outputs = self.output_names()
-            output = next((output for output in outputs if output.name == name), None)
-            if output is None:
-                names = ", ".join(output.name for output in outputs)
-                raise UnknownError(f"there is no output feed {name!r}; there are: {names}")
-            channel = self._channel(output)  # the first time it writes, and so makes a new version
-            version = self.store.version()
-            kept = self._rendered.get((name, format))
-            if kept is None or kept[0] != version:
-                kept = version, render(channel, self.entries(output, output.limit), format)
-                self._rendered[name, format] = kept
-            return kept[1]
+        return self.outputs.rendered(name, format)
 
-    def publish(self, folder: Path) -> tuple[tuple[Path, bool], ...]:
-        """Write every output feed in every format; returns the files, and whether each one changed."""
-        written = []
-        for output in self.output_names():
-            for format in Format:  # noqa: A001
-                path = folder / f"{output.name}.{format}"
-                written.append((path, files.replace(path, self.rendered(output.name, format).body)))
-        return tuple(written)
+    def feed(self, name: str) -> OutputFeed:
+        """The output feed of a name. Raises UnknownError where there is none."""
+        return self.outputs.feed(name)
 
-    def serve_at(self, url: str) -> None:
-        """Note where the daemon serves, so that documents written elsewhere name the same address."""
-        self.store.set_property("served_at", url)
-        with self._rendering:
-            self._rendered.clear()
-        for output in self.output_names():
-            # What is written or loaded once is so now: no reader waits for it, a lock, or a full disk.
-            self.rendered(output.name, Format.ATOM)
+    def archive(self, name: str, cursor: str, format: Format) -> Rendered:  # noqa: A002
+        """An archived document of an output feed; see `Outputs.archive`."""
+        return self.outputs.archive(name, cursor, format)
+
+    def narrowed(self, output: OutputFeed, before: str | None, format: Format) -> Rendered:  # noqa: A002
+        """The document of a feed that an address asks for; see `Outputs.narrowed`."""
+        return self.outputs.narrowed(output, before, format)
 
     @property
-    def home_url(self) -> str:
-        """Where readers reach us, without a trailing slash."""
-        return self.settings.public_url or self.store.property("served_at", lambda: DEFAULT_URL)
+    def fresh_for(self) -> timedelta:
+        """For how long documents are likely to hold."""
+        return self.outputs.fresh_for
 
-    def _channel(self, output: OutputFeed) -> Channel:
-        titles = self.topic_titles()
-        title = title_of(output, titles)
-        about = f"on {title}" if output.topic else "of all feeds"
-        description = f"News {about}, each article once, with the reason why it is here."
-        if output.name == health.OUTPUT.name:
-            description = "Feeds that fell silent, fail, moved, are gone, or came back."
-        host = urlsplit(self.home_url).hostname or ""
-        return Channel(
-            name=output.name,
-            title=title,
-            description=description,
-            home_url=self.home_url + "/",
-            # Kept for ever: with another one every entry would be new to every reader.
-            authority=self.store.property(
-                "tag_authority", lambda: host if re.search(r"\.[a-z]", host) else "localhost"
-            ),
-            created_at=datetime.fromisoformat(
-                self.store.property("created_at", lambda: self.clock().isoformat(timespec="seconds"))
-            ),
-            version=VERSION,
-            topics=titles,
-        )
+    def publish(self, folder: Path, *, whole: bool = True) -> tuple[tuple[Path, bool], ...]:
+        """Write every output feed in every format with its archives; see `Outputs.publish`."""
+        return self.outputs.publish(folder, whole=whole)
+
+    def serve_at(self, url: str, *, hub: bool = False) -> None:
+        """Note where the daemon serves, and whether there is a hub; see `Outputs.serve_at`."""
+        self.outputs.serve_at(url, hub=hub)
 
     def export(self, table: str) -> Iterator[dict[str, Any]]:
-        """Rows of what is exported: `entries`, `tags`, `feeds` or `polls`; passwords in addresses are masked."""
+        """Rows of what is exported, one of `EXPORTS`; passwords in addresses are masked."""
         for row in self.store.query(_EXPORTS[table]):
             for name in row.keys() & {"url", "feed_url"}:
                 row[name] = row[name] and masked(row[name])
             yield row
+
+    def write_export(self, table: str, kind: str, output: BinaryIO) -> None:
+        """Write what is exported, one of `EXPORTS`, as one of `export.KINDS`.
+
+        Raises:
+            MissingError: the package that writes this kind is not installed.
+        """
+        export.write(self.export(table), kind, output, self.store.column_types())
 
     def backup(self, target: Path) -> None:
         """Write a checked copy of the store to `target`, in place of an earlier one.
@@ -443,8 +600,16 @@ class Aggregator:
 
 _EXPORTS = {
     "entries": """SELECT e.id, e.uid, f.title AS feed, f.url AS feed_url, e.url, e.title, e.author, e.language,
-                         e.published_at, e.updated_at, e.first_seen_at, e.revision, e.article_id, e.summary, e.text
+                         e.published_at, e.updated_at, e.first_seen_at, e.revision, e.article_id, e.story_id,
+                         e.summary, e.text
                     FROM entries e JOIN feeds f ON f.id = e.feed_id ORDER BY e.id""",
+    "articles": """SELECT a.id, a.uid, a.canonical_entry_id, e.title, f.title AS feed,
+                          coalesce(e.original_url, e.url) AS url, a.entry_count, a.feed_count, a.first_seen_at, a.story_id
+                     FROM articles a JOIN entries e ON e.id = a.canonical_entry_id JOIN feeds f ON f.id = e.feed_id
+                    ORDER BY a.id""",
+    "stories": "SELECT * FROM stories ORDER BY id",
+    "daily": "SELECT * FROM topic_daily ORDER BY topic, language, day",
+    "attributions": "SELECT entry_id, name, url FROM attributions ORDER BY entry_id, name",
     "tags": "SELECT entry_id, topic, aspect, score FROM entry_tags ORDER BY entry_id, topic, aspect",
     "feeds": """SELECT id, url, title, site_url, language, status, http_status, last_error, failures,
                        last_polled_at, last_success_at, next_poll_at, interval_seconds FROM feeds ORDER BY id""",

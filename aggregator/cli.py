@@ -5,7 +5,6 @@ Everything heavy is imported by the command that needs it, so that `--help` is i
 """
 
 import asyncio
-import csv
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TextIO
 
 import click
 
@@ -24,7 +23,7 @@ from aggregator.errors import AggregatorError, ConfigError
 
 if TYPE_CHECKING:
     from aggregator.app import Aggregator
-    from aggregator.model import FeedReport, Hit, Match, PollOutcome, StoredEntry
+    from aggregator.model import Edge, FeedReport, Hit, Match, PollOutcome, StoredEntry
     from aggregator.poll import Summary
     from aggregator.store import Recorded
 
@@ -517,21 +516,33 @@ def _entry_object(entry: "StoredEntry") -> dict[str, Any]:
 @click.argument("entry_id", metavar="ENTRY-ID", type=int)
 @pass_context
 def why(context: Context, entry_id: int) -> None:
-    """Show where an entry came from, its article's other copies, its sources and its tags."""
+    """Show why an entry is where it is: its article, its story, what it names as its source, its tags."""
     with context.open() as aggregator:
-        entry = aggregator.entry(entry_id)
-        copies = aggregator.copies(entry)
+        belonging = aggregator.belonging(entry_id)
+    entry = belonging.entry
     click.echo(click.style(entry.title, bold=True))
     click.echo(_origin(entry))
     if entry.revision > 1:
         click.echo(f"revision {entry.revision}, changed {_stamp(entry.changed_at)}")
-    click.echo(
-        f"\narticle {entry.article_id}: {_count(len(copies), 'entry', 'entries')} with one canonical URL"
-    )
-    for copy in copies:
-        click.echo(f"  {copy.id}: {_origin(copy)}")
     for attribution in entry.attributions:
-        click.echo(f"\nsays its source is {attribution.name}")
+        click.echo(f"says its source is {attribution.name}")
+
+    click.echo(f"\narticle {entry.article_id}: {_count(len(belonging.copies), 'entry', 'entries')}")
+    for copy in belonging.copies:
+        original = "  the original" if copy.id == belonging.canonical and len(belonging.copies) > 1 else ""
+        click.echo(f"  {copy.id}: {_origin(copy)}{original}")
+    _show_edges(entry_id, (edge for edge in belonging.edges if edge.level == "article"))
+
+    if (story := belonging.story) is not None:
+        articles, feeds = _count(story.article_count, "article"), _count(story.feed_count, "feed")
+        click.echo(f"\nstory {story.id}: {story.title} ({articles} from {feeds})")
+        seen = {entry.article_id}
+        for telling in story.tellings:
+            if telling.article_id not in seen:
+                seen.add(telling.article_id)
+                click.echo(f"  {telling.entry_id}: {telling.outlet}, {_stamp(telling.at)}: {telling.title}")
+        _show_edges(entry_id, (edge for edge in belonging.edges if edge.level == "story"))
+
     for tag in entry.tags:
         if tag.aspect is None:
             aspects = [other.aspect for other in entry.tags if other.topic == tag.topic and other.aspect]
@@ -539,6 +550,67 @@ def why(context: Context, entry_id: int) -> None:
                 f"\ntagged {tag.topic} with score {tag.score:g}" + "".join(f", {name}" for name in aspects)
             )
             _show_matches(match for match in entry.matches if match.topic == tag.topic)
+
+
+def _show_edges(entry_id: int, edges: Iterable["Edge"]) -> None:
+    for edge in edges:
+        other = edge.b if edge.a == entry_id else edge.a
+        click.echo(f"  with {other}: by {edge.method.removeprefix('by ')}, score {edge.score:.2f}")
+
+
+_story = click.option("--story", is_flag=True, help="Correct the story instead of the article.")
+
+
+@cli.command()
+@click.argument("entry_id", metavar="ENTRY-ID", type=int)
+@_story
+@pass_context
+def split(context: Context, entry_id: int, story: bool) -> None:
+    """Take an entry out of its article, or with --story its article out of its story, for good."""
+    from aggregator.model import Level
+
+    level = Level.STORY if story else Level.ARTICLE
+    with context.open() as aggregator:
+        aggregator.split(entry_id, level)
+        entry = aggregator.entry(entry_id)
+    click.echo(f"entry {entry_id} is now in article {entry.article_id} and story {entry.story_id}")
+
+
+@cli.command()
+@click.argument("entry_id", metavar="ENTRY-ID", type=int)
+@click.argument("other_id", metavar="OTHER-ID", type=int)
+@_story
+@pass_context
+def merge(context: Context, entry_id: int, other_id: int, story: bool) -> None:
+    """Make two entries one article, or with --story their articles one story, for good."""
+    from aggregator.model import Level
+
+    level = Level.STORY if story else Level.ARTICLE
+    with context.open() as aggregator:
+        aggregator.merge(entry_id, other_id, level)
+        entry = aggregator.entry(entry_id)
+    click.echo(
+        f"entries {entry_id} and {other_id} are now in article {entry.article_id} and story {entry.story_id}"
+        if not story
+        else f"the articles of entries {entry_id} and {other_id} are now in story {entry.story_id}"
+    )
+
+
+@cli.command()
+@click.password_option(prompt="The password for the page", help="Asked for where it is not given.")
+def password(password: str) -> None:
+    """Print the hash of a password, for `web: password: env:…`."""
+    from aggregator.web.auth import hashed
+
+    click.echo(hashed(password))
+
+
+@cli.command()
+@pass_context
+def relink(context: Context) -> None:
+    """Find anew, for all stored entries, which articles and stories they belong to; corrections stay."""
+    with context.open() as aggregator:
+        click.echo(f"{_count(aggregator.relink(), 'entry', 'entries')} linked anew")
 
 
 def _show_matches(matches: Iterable["Match"]) -> None:
@@ -667,46 +739,32 @@ def _known_topic(aggregator: "Aggregator", topic: str | None) -> None:
 
 
 @cli.command()
-@click.argument(
-    "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("public"), required=False
-)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 @pass_context
-def publish(context: Context, folder: Path) -> None:
-    """Write every output feed as static files, into FOLDER (default: public)."""
+def publish(context: Context, folder: Path | None) -> None:
+    """Write every output feed as static files, into FOLDER (default: `publish: dir:`, or public)."""
     with context.open() as aggregator:
-        written = aggregator.publish(folder)
-    for path, changed in written:
-        click.echo(f"{path} {'written' if changed else 'unchanged'}")
+        files = aggregator.publish(folder or Path(aggregator.settings.publish_dir or "public"))
+    written = [path for path, changed in files if changed]
+    for path in written:
+        click.echo(path)
+    click.echo(f"{len(written)} of {_count(len(files), 'file')} written, the others are as they were")
+
+
+_EXPORTS = ("entries", "articles", "stories", "daily", "tags", "attributions", "feeds", "polls")
 
 
 @cli.command()
-@click.argument("what", type=click.Choice(["entries", "tags", "feeds", "polls"]), default="entries")
-@click.option("--format", "kind", type=click.Choice(["csv", "ndjson"]), default="csv", show_default=True)
+@click.argument("what", type=click.Choice(_EXPORTS), default="entries")
 @click.option(
-    "-o", "--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="A file."
+    "--format", "kind", type=click.Choice(["csv", "ndjson", "parquet"]), default="csv", show_default=True
 )
+@click.option("-o", "--output", type=click.File("wb", lazy=True), default="-", help="A file.")
 @pass_context
-def export(context: Context, what: str, kind: str, output: TextIO) -> None:
-    """Print what is stored as CSV or NDJSON."""
+def export(context: Context, what: str, kind: str, output: BinaryIO) -> None:
+    """Write what is stored as CSV, NDJSON or Parquet (which needs aggregator[parquet])."""
     with context.open() as aggregator:
-        if kind == "ndjson":
-            output.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in aggregator.export(what))
-            return
-        writer = None
-        for row in aggregator.export(what):
-            if writer is None:
-                writer = csv.DictWriter(output, list(row))
-                writer.writeheader()
-            writer.writerow({name: _cell(value) for name, value in row.items()})
-
-
-def _cell(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-        else value
-    )
+        aggregator.write_export(what, kind, output)
 
 
 @cli.command()

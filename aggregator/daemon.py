@@ -27,6 +27,7 @@ from aggregator.errors import ConfigError, ServeError, StoreError
 from aggregator.metrics import Metrics
 from aggregator.model import PollOutcome, PollResult, Settings
 from aggregator.poll import Poller
+from aggregator.push import Push
 from aggregator.store import Recorded
 from aggregator.web import check_bind, hosts_of, make_app
 
@@ -36,11 +37,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK = timedelta(seconds=1)
-"""How often due feeds are looked for."""
+"""How often due feeds are looked for, at least; while there are many, as soon as polls have ended."""
 WATCH = timedelta(seconds=1)
 """How often the configuration is looked at for changes."""
 PRUNE = timedelta(hours=1)
 """How often old entries are removed, and silent feeds looked for."""
+WHOLE = timedelta(days=1)
+"""How often all files of `publish: dir:` are written anew, archives included."""
+GATHER = timedelta(seconds=2)
+"""How long news gather until they are written to `publish: dir:`."""
+COUNT = timedelta(minutes=10)
+"""How often the trend indices are brought up to date."""
+PATIENCE = 0.05
+"""How long, in seconds, a piece of polling's work lets readers go first; then it is its turn."""
 GRACE = 2.5
 """How long, in seconds, polls and answers may go on after the signal to stop; the whole end takes up to 5 s."""
 
@@ -68,7 +77,6 @@ class Daemon:
         token: str | None = None,
         on_serving: Callable[[str], None] = lambda _: None,
     ) -> None:
-        check_bind(host, token)
         self._aggregator = aggregator
         self._load = load
         self._watched = watched
@@ -78,7 +86,11 @@ class Daemon:
         self._fingerprint = b""
         self._faulty: set[Path] = set()
         self._reloading = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._publishing = asyncio.Lock()
+        self._server: uvicorn.Server | None = None
         self._poller: Poller | None = None
+        self._push: Push | None = None
         self._pollers = AsyncExitStack()
         self._store_troubled = False
         self._beat_at = 0.0
@@ -101,7 +113,7 @@ class Daemon:
     async def _run(self, listener: socket.socket) -> None:
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-        # It would say each second that the last look for due feeds has not ended yet.
+        # It would say each second that the last look at the configuration has not ended yet.
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         scheduler = AsyncIOScheduler(
             timezone="UTC",
@@ -111,7 +123,13 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: scheduler.add_job(self._reload))
-        jobs = [(self._tick, TICK), (self._watch, WATCH), (self._prune, PRUNE), (self._look, PRUNE)]
+        jobs = [
+            (self._watch, WATCH),
+            (self._prune, PRUNE),
+            (self._look, PRUNE),
+            (self._count, COUNT),
+            (self._publish_all, WHOLE),
+        ]
         if watchdog := notify.watchdog():
             jobs.append((partial(self._still_alive, watchdog), watchdog))
         for job, every in jobs:
@@ -122,21 +140,22 @@ class Daemon:
         self._fingerprint = await asyncio.to_thread(_fingerprint, self._files())
         await asyncio.to_thread(self._aggregator.subscribe)
         url = _url(self._host, listener.getsockname()[1])
-        await asyncio.to_thread(self._aggregator.serve_at, url)
-        server = _server(
+        await asyncio.to_thread(self._aggregator.serve_at, url, hub=True)
+        self._server = server = _server(
             self._aggregator,
             hosts_of(self._host, self._aggregator.settings.public_url),
             self._token,
             self._metrics,
+            lambda: self._push,
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        keeping_time: asyncio.Task[None] | None = None
+        heart = [asyncio.create_task(self._relink()), asyncio.create_task(self._keep_publishing())]
         try:
             await self._new_poller()
             gc.collect()
             gc.freeze()  # what is there now stays: to look through it again and again delays answers
             scheduler.start()
-            keeping_time = asyncio.create_task(_keep_time(scheduler))
+            heart += (asyncio.create_task(self._keep_polling()), asyncio.create_task(_keep_time(scheduler)))
             log.info(
                 "serving %s, following %d feeds",
                 url,
@@ -153,8 +172,8 @@ class Daemon:
         finally:
             log.info("stopping")
             notify.notify(notify.STOPPING)
-            if keeping_time is not None:
-                keeping_time.cancel()
+            for task in heart:
+                task.cancel()
             scheduler.pause()  # what runs may end; to break it off would be logged as a fault
             server.should_exit = True
             if self._poller is not None:
@@ -170,10 +189,23 @@ class Daemon:
     async def _new_poller(self) -> None:
         old = self._pollers
         self._pollers = AsyncExitStack()
-        self._poller = await self._pollers.enter_async_context(self._aggregator.poller(self._report))
+        self._push = await self._pollers.enter_async_context(self._aggregator.pushing(self._report))
+        self._poller = await self._pollers.enter_async_context(
+            self._aggregator.poller(self._recorded, self._give_way)
+        )
         await old.aclose()
 
     # ------------------------------------------------------------------------------ heartbeats
+
+    async def _keep_polling(self) -> None:
+        """Look for due feeds each second, and while there are many, as soon as polls have ended."""
+        while True:
+            try:
+                await self._tick()
+            except Exception:
+                log.exception("a fault of ours while looking for due feeds")
+            assert self._poller is not None  # noqa: S101 – there is one before the first look
+            await self._poller.freed(TICK)
 
     async def _tick(self) -> None:
         self._aggregator.heartbeat_at = self._aggregator.clock()
@@ -236,9 +268,11 @@ class Daemon:
             self._fingerprint = b""  # look at it again
             return
         self._faulty = set()
+        if settings.web.password != before.web.password:
+            log.warning("another `web: password:` takes effect at the next start")
         if settings.public_url != before.public_url:
             log.warning("requests for another `public_url:` are answered from the next start on")
-        if settings.fetch != before.fetch:
+        if (settings.fetch, settings.push, settings.output) != (before.fetch, before.push, before.output):
             await self._new_poller()
         log.info(
             "configuration reloaded: %d feeds added, %d changed, %d resumed, %d paused",
@@ -247,10 +281,48 @@ class Daemon:
 
     async def _prune(self) -> None:
         try:
+            while await asyncio.to_thread(self._aggregator.tidy):
+                pass
             while removed := await asyncio.to_thread(self._aggregator.prune):
                 log.info("%d old entries removed", removed)
         except StoreError as error:
             log.error("old entries could not be removed: %s", error)  # noqa: TRY400
+
+    async def _keep_publishing(self) -> None:
+        """Write the output feeds as files soon after news have come, where the operator wishes it."""
+        while True:
+            await self._news.wait()
+            await asyncio.sleep(GATHER.total_seconds())
+            self._news.clear()
+            await self._publish(whole=False)
+
+    async def _publish_all(self) -> None:
+        await self._publish(whole=True)
+
+    async def _publish(self, *, whole: bool) -> None:
+        folder = self._aggregator.settings.publish_dir
+        if folder is None:
+            return
+        try:
+            async with self._publishing:
+                await asyncio.to_thread(self._aggregator.publish, Path(folder), whole=whole)
+        except (StoreError, OSError) as error:
+            log.error("the output feeds could not be written to %s: %s", folder, error)  # noqa: TRY400
+
+    async def _count(self) -> None:
+        try:
+            await asyncio.to_thread(self._aggregator.count_trends)
+        except StoreError as error:
+            log.error("the trends could not be counted: %s", error)  # noqa: TRY400
+
+    async def _relink(self) -> None:
+        try:
+            if await asyncio.to_thread(lambda: self._aggregator.needs_relinking):
+                log.info("the stored entries are being compared with each other anew; polling goes on")
+                count = await asyncio.to_thread(self._aggregator.relink)
+                log.info("%d entries linked anew", count)
+        except StoreError as error:
+            log.error("the entries could not be linked: %s", error)  # noqa: TRY400
 
     async def _look(self) -> None:
         try:
@@ -258,7 +330,20 @@ class Daemon:
         except StoreError as error:
             log.error("silent feeds could not be looked for: %s", error)  # noqa: TRY400
 
+    def _give_way(self) -> None:
+        """Wait, in the worker, while a request is being answered: the two would take turns, and both be slow."""
+        end = time.monotonic() + PATIENCE
+        while self._server is not None and self._server.server_state.tasks and time.monotonic() < end:
+            time.sleep(0.002)
+
+    def _recorded(self, outcome: PollOutcome, recorded: Recorded) -> None:
+        self._report(outcome, recorded)
+        if self._push is not None:
+            self._push.recorded(outcome, recorded)
+
     def _report(self, outcome: PollOutcome, recorded: Recorded) -> None:
+        if recorded.entries_new or recorded.entries_revised:
+            self._news.set()
         self._metrics.count(
             outcome, entries_new=recorded.entries_new, entries_revised=recorded.entries_revised
         )
@@ -297,7 +382,11 @@ async def _keep_time(
 
 
 def _server(
-    aggregator: Aggregator, hosts: frozenset[str], token: str | None, metrics: Metrics
+    aggregator: Aggregator,
+    hosts: frozenset[str],
+    token: str | None,
+    metrics: Metrics,
+    push: Callable[[], Push | None],
 ) -> "uvicorn.Server":
     class Server(uvicorn.Server):
         @contextmanager
@@ -306,11 +395,13 @@ def _server(
 
     return Server(
         uvicorn.Config(
-            make_app(aggregator, hosts=hosts, token=token, metrics=metrics.exposition),
+            make_app(aggregator, hosts=hosts, token=token, metrics=metrics.exposition, push=push),
             access_log=False,
             date_header=True,
             lifespan="off",
             log_config=None,
+            # Who asks is taken from a header only where there is a web server in front, on this machine.
+            proxy_headers=aggregator.settings.public_url is not None,
             server_header=False,
             timeout_graceful_shutdown=1,
         )
@@ -372,8 +463,9 @@ def run(
     Raises:
         AggregatorError: it cannot start; the message says why.
     """
-    check_bind(host, token)
-    with Aggregator.open(path, db=db) as aggregator:
+    settings = config.load(path, db=db)
+    check_bind(host, token, settings.web.password)
+    with Aggregator(settings) as aggregator:
 
         async def main() -> None:
             await Daemon(

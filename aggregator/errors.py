@@ -6,6 +6,8 @@
     ├── ParseError       a document is not a feed that can be read
     ├── StoreError       the database cannot be opened, read or written
     │   └── StoreBusyError  another program holds the database for longer than we wait
+    ├── QueryError       a question to the store cannot be answered as it is put
+    ├── MissingError     a package that only this use needs is not installed
     └── ServeError       the server cannot be started as asked
 
 A poll that fails is not an exception: it is a `model.FetchFailure`, a value like any other.
@@ -66,3 +68,11 @@ class StoreBusyError(StoreError):
 
 class ServeError(AggregatorError):
     """The server cannot be started as asked."""
+
+
+class MissingError(AggregatorError):
+    """A package that only this use needs is not installed; the message says how to get it."""
+
+
+class QueryError(AggregatorError):
+    """A question to the store cannot be answered as it is put; the message says why."""

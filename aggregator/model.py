@@ -9,7 +9,7 @@ means "not known" or "not given", never zero.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum, StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -124,7 +124,8 @@ class FetchSettings:
         concurrency: requests in flight at once, over all hosts.
         per_host: requests in flight at once to one host.
         spacing: time between two polls of one host; this machine's own addresses need none.
-        retry_after: whether a server's `Retry-After` holds for all feeds of its `host` or for the `feed`.
+        retry_after: whether a server's `Retry-After` holds for all feeds of its `host`, for those of all hosts of
+            its registrable `domain`, or for the one `feed`.
         timeout: limit on one request, from connecting to the last byte.
         max_bytes: limit on a body after decompression, in bytes.
         budget: requests a day for the whole set of feeds; None: as many as their rhythms are worth.
@@ -142,6 +143,34 @@ class FetchSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PushSettings:
+    """How news goes out and comes in without being asked for (WebSub).
+
+    Attributes:
+        hubs: other hubs that are told of news and that our documents name; none: we are the hub of our own feeds.
+        subscribe: whether to subscribe at the hubs that feeds name; it takes a `public_url`.
+    """
+
+    hubs: tuple[str, ...] = ()
+    subscribe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """How pages are served, and to whom.
+
+    Attributes:
+        password: what people log in with: an argon2 hash, or a plain word; None: there is none.
+        images: whether pages `show` the images of entries, which their publishers then see, or `hide` them.
+        sql: whether the API answers questions in SQL.
+    """
+
+    password: str | None = field(default=None, repr=False)
+    images: str = "hide"
+    sql: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole configuration, valid and complete.
 
@@ -149,7 +178,10 @@ class Settings:
         feeds: subscriptions, in file order, each URL once.
         topics: the topic packs, as documents (compiled by `topics`).
         output: the feeds we publish.
+        publish_dir: folder that they are written to as files, absolute; None: none.
         fetch: network behaviour.
+        web: pages, and who may see them.
+        push: what is sent without being asked for.
         retention: entries older than this, and no longer shown by their feed, are removed; None: kept.
         database: path of the SQLite file, absolute.
         public_url: the address under which readers reach us, without a trailing slash.
@@ -158,7 +190,10 @@ class Settings:
     feeds: tuple[Subscription, ...] = ()
     topics: tuple[Document, ...] = ()
     output: tuple[OutputFeed, ...] = ()
+    publish_dir: str | None = None
     fetch: FetchSettings = FetchSettings()
+    web: WebSettings = WebSettings()
+    push: PushSettings = PushSettings()
     retention: timedelta | None = timedelta(days=365)
     database: str = "db/aggregator.db"
     public_url: str | None = None
@@ -246,6 +281,7 @@ class FeedState:
         moved_since: when that redirect was first seen.
         moved_times: how often it has been seen in a row.
         silent_since: when its newest entry came, once that is longer ago than its rhythm explains (see `health`).
+        hub_url, topic_url: the hub that the document names, and what the feed is called there (see `websub`).
     """
 
     url: str
@@ -278,6 +314,8 @@ class FeedState:
     moved_since: datetime | None = None
     moved_times: int = 0
     silent_since: datetime | None = None
+    hub_url: str | None = None
+    topic_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +447,48 @@ class Claim:
     fence: int
     subscription: Subscription
     state: FeedState
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A document of ours that is to be sent to somebody and is now ours to send.
+
+    Attributes:
+        subscriber_id: to whom.
+        callback: where to.
+        host: of the callback.
+        topic: address of the document.
+        secret: what it is to be signed with; None: nothing.
+        failures: in a row, so far.
+    """
+
+    subscriber_id: int
+    callback: str
+    host: str
+    topic: str
+    secret: str | None
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class HubSubscription:
+    """Our subscription to a feed at a hub, wished for or granted.
+
+    Attributes:
+        feed_id: the feed.
+        hub: address of the hub.
+        topic: what the feed is called there.
+        callback: where the hub reaches us; nobody else knows it.
+        secret: what the hub signs with.
+        failures: attempts in a row that have come to nothing.
+    """
+
+    feed_id: int
+    hub: str
+    topic: str
+    callback: str
+    secret: str
+    failures: int = 0
 
 
 class FailureKind(Enum):
@@ -703,6 +783,7 @@ class PollOutcome:
         changes: one for each entry of the document, in document order.
         events: the lines that the feed's health has crossed with it.
         holds_host: the server asked for a pause, and no feed of its host is to be asked earlier than this one.
+        holds_domain: nor one of any host in this domain; None: of no other host.
     """
 
     claim: Claim
@@ -716,6 +797,7 @@ class PollOutcome:
     changes: tuple[EntryChange, ...] = ()
     events: tuple[FeedEvent, ...] = ()
     holds_host: bool = False
+    holds_domain: str | None = None
 
 
 # --------------------------------------------------------------------------------- read again
@@ -769,6 +851,68 @@ class StoredEntry:
     significant_at: datetime | None = None
     countries: tuple[str, ...] = ()
     copies: tuple[Copy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One entry of a story, in short.
+
+    Attributes:
+        entry_id, article_id: the entry; tellings of one article are copies of each other.
+        outlet: title of its feed.
+        title, url, language: as published.
+        at: when it was published, or else first seen.
+    """
+
+    entry_id: int
+    article_id: int
+    outlet: str
+    title: str
+    url: str | None
+    language: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Articles about one event.
+
+    Attributes:
+        id: the story.
+        title: of the telling that says it best.
+        article_count, feed_count: how many distinct articles it has, from how many feeds.
+        first_seen_at, last_seen_at: when its first and its newest entry were first seen.
+        aspects: what its entries are tagged with, as `topic` or `topic/aspect`, the most frequent first.
+        tellings: its entries, the earliest first; of a very long story the newest.
+        lead: the entry to show for it.
+    """
+
+    id: int
+    title: str
+    article_count: int
+    feed_count: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+    aspects: tuple[str, ...]
+    tellings: tuple[Telling, ...]
+    lead: StoredEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """An earlier version of an entry.
+
+    Attributes:
+        revision: counts from 1.
+        seen_at: when it was first seen.
+        title, summary, content: as in `Entry`.
+    """
+
+    revision: int
+    seen_at: datetime
+    title: str
+    summary: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -859,6 +1003,21 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """What a question in SQL found.
+
+    Attributes:
+        columns: their names.
+        rows: the values.
+        whole: False where there are more rows than are given.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | int | float | None, ...], ...]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Whether polling and store are well; `reasons` says why not, one sentence each."""
 
@@ -868,3 +1027,183 @@ class Health:
     def ok(self) -> bool:
         """True when there is no reason for worry."""
         return not self.reasons
+
+
+# ------------------------------------------------------------------------------------- trends
+
+
+class Measure(StrEnum):
+    """What an index counts of a topic."""
+
+    ARTICLES = "articles"
+    THREATS = "threats"  # articles that tell of a threat
+    ACTS = "acts"  # articles that tell of an act
+    STORIES = "stories"
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """A topic and those of its aspects that tell of threats, and of acts."""
+
+    topic: str
+    threats: tuple[str, ...] = ()
+    acts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One feed's day.
+
+    Attributes:
+        day: in UTC.
+        feed_id: the feed.
+        total: the articles (or stories) it told that day, each counted for one feed only.
+        hits: how many of them are what the index counts.
+    """
+
+    day: date
+    feed_id: int
+    total: int
+    hits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a feed brings to an index.
+
+    Attributes:
+        feed_id: the feed.
+        since: the first day on which it counts.
+        share: what share of its articles is expected to be hits while the index stands at 100.
+    """
+
+    feed_id: int
+    since: date
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDay:
+    """An index on one day.
+
+    Attributes:
+        day: in UTC.
+        observed: hits of the feeds that count.
+        expected: hits that would have made it 100, by what those feeds published that day.
+    """
+
+    day: date
+    observed: int
+    expected: float
+
+    @property
+    def value(self) -> float | None:
+        """The index; None on a day on which no hit was to be expected of anybody."""
+        return 100 * self.observed / self.expected if self.expected else None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index: its baseline (None: too little for one yet), the feeds' weights, its days in order."""
+
+    baseline: Period | None = None
+    weights: tuple[Weight, ...] = ()
+    days: tuple[IndexDay, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of an index before some day, enough to go on with it.
+
+    Attributes:
+        since: that day.
+        baseline: its baseline.
+        weights: of the feeds that count by then.
+        values: the index on each earlier day on which it had a value.
+    """
+
+    since: date
+    baseline: Period
+    weights: tuple[Weight, ...]
+    values: Mapping[date, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What one index is to be made of.
+
+    Attributes:
+        topic, language, measure: which one; the language `all` is all of them together.
+        counts: see `trends.index`.
+        past: what stays as it is; None: the index starts over.
+        recent: the last days of that, to judge the next ones by.
+    """
+
+    topic: str
+    language: str
+    measure: Measure
+    counts: tuple[Count, ...]
+    past: Past | None
+    recent: tuple[IndexDay, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrendDay:
+    """One day of a topic in one language: a row of `topic_daily`.
+
+    Attributes:
+        topic, day, language: which one; the language `all` is all of them together.
+        entries: entries on the topic, every copy of an article.
+        articles, total_articles: articles on the topic, and all articles of the same feeds.
+        threats, acts: articles that tell of threats and of acts.
+        stories, total_stories: stories on the topic, and all.
+        observed, expected: articles of the feeds that count; see `IndexDay`.
+        index_value, threats_value, acts_value, stories_value: the indices; None: there is too little to tell.
+        score: how unusual the day is (see `trends.scores`); None: too few days before it to tell.
+    """
+
+    topic: str
+    day: date
+    language: str
+    entries: int
+    articles: int
+    total_articles: int
+    threats: int
+    acts: int
+    stories: int
+    total_stories: int
+    observed: int | None = None
+    expected: float | None = None
+    index_value: float | None = None
+    threats_value: float | None = None
+    acts_value: float | None = None
+    stories_value: float | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """A story (or an article without one) that made a day.
+
+    Attributes:
+        entry_id: the entry that was listed first, of the strongest on the topic.
+        story_id: the story; None: an article of its own.
+        title: that entry's title.
+        url: its address.
+        outlets, articles: how many feeds told it that day, in how many articles.
+    """
+
+    entry_id: int
+    story_id: int | None
+    title: str
+    url: str | None
+    outlets: int
+    articles: int

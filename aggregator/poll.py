@@ -20,9 +20,10 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Self, TypeVar
 
-from aggregator import cadence, discover, duplicates, health, parse, text
+from aggregator import cadence, discover, duplicates, health, parse, places, text, websub
 from aggregator.errors import ParseError, StoreError
 from aggregator.fetch import Fetcher
+from aggregator.fetch.domain import registrable_domain
 from aggregator.model import (
     Claim,
     Entry,
@@ -46,7 +47,7 @@ from aggregator.model import (
     StoredEntry,
     Validators,
 )
-from aggregator.store import Recorded, Store
+from aggregator.store import Links, Recorded, Store
 from aggregator.text import masked
 from aggregator.topics import Ruleset
 
@@ -66,14 +67,30 @@ REST_STEP = 0.2
 """How often, in seconds, a pass looks whether the last hosts have rested."""
 GATHER = 0.1
 """How long, in seconds, an outcome waits for others to be recorded with."""
+THINKING = 2
+"""Documents in the worker's queue at once: behind more, what is to be recorded would wait and fill the memory."""
 PAGES = 20
 """How many older pages are read where a document shares nothing with the one before."""
 WHOLE_EVERY = timedelta(days=7)
 """How often a feed that has fallen silent is asked without validators: some servers answer 304 for ever."""
 CANDIDATES = 4
 """How many addresses are tried when a site's feed is looked for."""
+LOOK_AGAIN_EVERY = timedelta(days=1)
+"""How often a site is asked whether it has another feed, while the one that was found there cannot be read."""
 MOVED_TIMES, MOVED_FOR = 2, timedelta(days=1)
 """A permanent redirect is adopted when seen so often over at least so long."""
+
+_DEAD = frozenset(
+    {
+        FailureKind.DNS,
+        FailureKind.CONNECT,
+        FailureKind.TLS,
+        FailureKind.ADDRESS,
+        FailureKind.REDIRECT,
+        FailureKind.NOT_A_FEED,
+    }
+)
+"""Failures that an address which has been given up comes to have."""
 
 Lookup = Callable[[int, Sequence[str], Sequence[int]], tuple[Collection[Known], Collection[str]]]
 """`Store.known`: what is stored of a feed's entries."""
@@ -104,7 +121,11 @@ def think(document: Fetched, claim: Claim, lookup: Lookup, ruleset: Ruleset) -> 
     known, removed = lookup(claim.feed_id, tuple(keys), tuple(url_keys))
     identity, verdicts = duplicates.decide(entries, known, removed, claim.state.identity)
     fresh = [verdict.keyed for verdict in verdicts if verdict.known is None or verdict.changed]
-    ready = _ready(fresh, claim, ruleset)
+    wish = claim.subscription
+    outlet = (
+        duplicates.outlet_of(wish.name or parsed.title, parsed.site_url or document.url) if fresh else None
+    )
+    ready = _ready(fresh, claim, ruleset, outlet)
     changes: list[EntryChange] = []
     for verdict in verdicts:
         entry = ready.get(verdict.keyed.key)
@@ -117,26 +138,37 @@ def think(document: Fetched, claim: Claim, lookup: Lookup, ruleset: Ruleset) -> 
     return Thought(parsed, identity, tuple(changes))
 
 
-def _ready(fresh: Sequence[duplicates.Keyed], claim: Claim, ruleset: Ruleset) -> dict[str, Entry]:
+def _ready(
+    fresh: Sequence[duplicates.Keyed], claim: Claim, ruleset: Ruleset, outlet: str | None
+) -> dict[str, Entry]:
     """Entries clean and tagged, by key; one that we cannot read, for a fault of ours, takes no other with it."""
     try:
         # Step by step for all, not entry by entry: the tables of each step stay in the processor's cache.
-        cleaned = [clean(keyed, claim.subscription.language) for keyed in fresh]
+        cleaned = [clean(keyed, claim.subscription.language, outlet) for keyed in fresh]
         return {entry.key: tagged(entry, claim.state.url, ruleset) for entry in cleaned}
     except Exception:
         if len(fresh) > 1:
-            return {key: entry for one in fresh for key, entry in _ready([one], claim, ruleset).items()}
+            return {
+                key: entry for one in fresh for key, entry in _ready([one], claim, ruleset, outlet).items()
+            }
         log.exception("an entry of %s is left out: %s", claim.state.url, fresh[0].key)
         return {}
 
 
-def clean(keyed: duplicates.Keyed, language: str | None) -> Entry:
-    """Make an entry safe to keep and show; `language` is the operator's word on its feed."""
+def clean(keyed: duplicates.Keyed, language: str | None = None, outlet: str | None = None) -> Entry:
+    """Make an entry safe to keep and show.
+
+    Args:
+        keyed: the entry.
+        language: the operator's word on its feed.
+        outlet: the usual name of whose feed it is.
+    """
     data = keyed.data
     summary = text.sanitise(data.summary, data.base_url) if data.summary else ""
     content = text.sanitise(data.content, data.base_url) if data.content else ""
     plain = text.plain_text(content or summary)
     title = data.title or text.excerpt(plain) or data.url or "(untitled)"
+    spoken = text.detect_language(f"{title}\n{plain}", language or data.language)
     return Entry(
         key=keyed.key,
         guid=data.guid,
@@ -148,14 +180,15 @@ def clean(keyed: duplicates.Keyed, language: str | None) -> Entry:
         summary=summary,
         content=content,
         text=plain,
-        language=text.detect_language(f"{title}\n{plain}", language or data.language),
+        language=spoken,
         published_at=data.published_at,
         updated_at=data.updated_at,
         hash=keyed.hash,
         categories=data.categories,
         enclosures=data.enclosures,
         source=data.source,
-        attributions=duplicates.attributions(plain),
+        attributions=duplicates.attributions(plain, title, outlet),
+        countries=places.countries(title, duplicates.own_text(plain), spoken),
     )
 
 
@@ -183,6 +216,7 @@ def after_document(
     given = (entry.published_at or entry.updated_at for entry in parsed.entries)
     dates = [date for date in given if date is not None]
     profile = cadence.learn(before.profile, dates, now)
+    hub_url, topic_url = websub.discovered(document, parsed) or (None, None)
     state = _after_answer(state, document.http_status, document.fresh_for, document.moved_to, now)
     return replace(
         state,
@@ -203,6 +237,8 @@ def after_document(
         skip_hours=parsed.skip_hours,
         skip_days=parsed.skip_days,
         silent_since=None if _has_news(thought.changes) else before.silent_since,
+        hub_url=hub_url,
+        topic_url=topic_url,
     )
 
 
@@ -250,6 +286,23 @@ def _doubts_304(state: FeedState, now: datetime) -> bool:
     ) // WHOLE_EVERY
 
 
+def _looks_again(claim: Claim, failed: PollOutcome, now: datetime) -> bool:
+    """Whether the site may by now have another feed than the one that was discovered: looked for once a day.
+
+    Where the server says that there is none, at once; where it may be down for a while, after a day.
+    """
+    before = claim.state
+    if before.url == claim.subscription.url:
+        return False
+    missing = failed.http_status in (404, 410)
+    if before.failing_since is None or before.last_polled_at is None:
+        return missing
+    days = (now - before.failing_since) // LOOK_AGAIN_EVERY
+    return (missing or failed.failure in _DEAD) and days > (
+        before.last_polled_at - before.failing_since
+    ) // LOOK_AGAIN_EVERY
+
+
 def _after_answer(
     state: FeedState, http_status: int, fresh_for: timedelta | None, moved_to: str | None, now: datetime
 ) -> FeedState:
@@ -265,6 +318,8 @@ def _after_answer(
         fresh_until=now + fresh_for if fresh_for else None,
     )
     if moved_to is None or moved_to == state.url:
+        if not (state.moved_to or state.moved_since or state.moved_times):
+            return state
         return replace(state, moved_to=None, moved_since=None, moved_times=0)
     if moved_to != state.moved_to or state.moved_since is None:
         return replace(state, moved_to=moved_to, moved_since=now, moved_times=1)
@@ -357,11 +412,14 @@ class Poller:
         concurrency: polls in flight at once.
         per_host: feeds of one host that are polled at once, by all programs on this store together.
         spacing: time between two polls of one host, likewise.
-        retry_after_holds_host: whether `Retry-After` holds for all feeds of the host, or for the one feed.
+        retry_after: whether `Retry-After` holds for all feeds of the `host`, for those of all hosts of its
+            registrable `domain`, or for the one `feed`.
         clock: the time.
         on_recorded: called on the event loop for each poll once it is stored.
+        give_way: called in the worker before each piece of work; may wait a moment for what is more urgent.
         chance: a number from [0, 1), for spreading polls.
         budget: requests a day for all feeds together; None: no budget.
+        link: finds what new and revised entries belong to; None: each is an article of its own.
 
     Attributes:
         unrecorded: how many polls were lost because the store could not be written.
@@ -376,11 +434,13 @@ class Poller:
         concurrency: int,
         per_host: int,
         spacing: timedelta = timedelta(),
-        retry_after_holds_host: bool = True,
+        retry_after: str = "host",
         clock: Callable[[], datetime],
         on_recorded: Callable[[PollOutcome, Recorded], None] = lambda *_: None,
+        give_way: Callable[[], None] = lambda: None,
         chance: Callable[[], float] = random.random,
         budget: int | None = None,
+        link: Callable[[Links, Sequence[int]], None] | None = None,
     ) -> None:
         self._store = store
         self._fetcher = fetcher
@@ -388,21 +448,25 @@ class Poller:
         self._capacity = 2 * concurrency
         self._per_host = per_host
         self._spacing = spacing
-        self._retry_after_holds_host = retry_after_holds_host
+        self._retry_after = retry_after
         self._clock = clock
         self._on_recorded = on_recorded
+        self._give_way = give_way
         self._chance = chance
         self._budget = budget
+        self._link = link
         self._price = cadence.PRICE
         self._priced_at: datetime | None = None
         self._looked_at: datetime | None = None
         self.unrecorded = 0
         self._tasks: dict[asyncio.Task[None], Claim] = {}
+        self._freed = asyncio.Event()
         self._claiming: asyncio.Task[int] | None = None
         self._stopping = False
         self._waiting: list[tuple[PollOutcome, asyncio.Future[None]]] = []
         self._recording: asyncio.Task[None] | None = None
         self._full = asyncio.Event()
+        self._thinking = asyncio.Semaphore(THINKING)
         # One thread both thinks and records: Python runs one at a time anyway, and passing the turn
         # between two cost an eighth more CPU in a refresh of 1,000 feeds.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="worker")
@@ -418,13 +482,25 @@ class Poller:
         """How many polls have begun and are not yet recorded."""
         return len(self._tasks)
 
+    @property
+    def _room(self) -> int:
+        """How many polls may begin now; none until half have ended, for each claim looks through all that is due."""
+        room = self._capacity - len(self._tasks)
+        return room if room >= self._capacity // 2 else 0
+
+    async def freed(self, within: timedelta | None) -> None:
+        """Wait until polls have ended and others may begin, but not for longer than `within`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if within is None else within.total_seconds()):
+                await self._freed.wait()
+        self._freed.clear()
+
     async def start_due(self, *, due_by: datetime | None = None, among: Sequence[int] | None = None) -> int:
         """Claim what is due, as far as there is room, and begin to poll it; returns how many."""
-        room = self._capacity - len(self._tasks)
-        if self._stopping or room < self._capacity // 2:
+        if self._stopping or not self._room:
             return 0
         # In a task of its own: whoever gives up waiting for it leaves no feed claimed by nobody.
-        self._claiming = asyncio.create_task(self._start(room, due_by, among))
+        self._claiming = asyncio.create_task(self._start(self._room, due_by, among))
         return await asyncio.shield(self._claiming)
 
     async def _start(self, room: int, due_by: datetime | None, among: Sequence[int] | None) -> int:
@@ -450,8 +526,13 @@ class Poller:
         for claim in claims:
             task = asyncio.create_task(self._poll_and_record(claim))
             self._tasks[task] = claim
-            task.add_done_callback(self._tasks.pop)
+            task.add_done_callback(self._ended)
         return len(claims)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if self._room:
+            self._freed.set()
 
     def _is_priced(self, now: datetime) -> bool:
         return self._priced_at is not None and timedelta() <= now - self._priced_at < PRICED_FOR
@@ -467,8 +548,7 @@ class Poller:
             await self.start_due(due_by=due_by, among=among)
             if self._tasks:
                 # Not for longer than a host's rest: another of its feeds may be next.
-                rest = self._spacing.total_seconds() or None
-                await asyncio.wait(self._tasks, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
+                await self.freed(self._spacing or None)
             elif await self._on_worker(lambda: self._rests(due_by, among)):
                 await asyncio.sleep(REST_STEP)
             else:
@@ -529,7 +609,7 @@ class Poller:
 
     async def _record(self, outcomes: Sequence[PollOutcome]) -> None:
         try:
-            results = await self._on_worker(lambda: self._store.record(outcomes, self._clock()))
+            results = await self._on_worker(lambda: self._store.record(outcomes, self._clock(), self._link))
         except StoreError as error:
             # Only work is lost: the leases end, and the feeds are polled again.
             self.unrecorded += len(outcomes)
@@ -547,7 +627,7 @@ class Poller:
                 self.unrecorded += 1
                 return
             failure = FetchFailure(FailureKind.INTERNAL, "its entries could not be stored; see the log")
-            await self._record([self._failed(claim, claim.state, failure, outcome.started_at)])
+            await self._record([self._failed(claim, failure, outcome.started_at)])
             return
         for outcome, recorded in zip(outcomes, results, strict=True):
             self._on_recorded(outcome, recorded)
@@ -565,19 +645,23 @@ class Poller:
             failure = FetchFailure(
                 FailureKind.INTERNAL, f"a fault of aggregator itself: {masked(repr(error))}; see the log"
             )
-        return self._failed(claim, claim.state, failure, started_at)
+        return self._failed(claim, failure, started_at)
 
     async def _attempt(self, claim: Claim, started_at: datetime) -> PollOutcome:
-        state = claim.state
+        outcome = await self._ask(claim, claim.state, started_at)
+        if outcome.result is PollResult.FAILED and _looks_again(claim, outcome, started_at):
+            home = replace(claim.state, url=claim.subscription.url, validators=Validators(), body_hash=None)
+            again = await self._ask(claim, home, started_at)
+            if again.result is not PollResult.FAILED:
+                return again
+        return outcome
+
+    async def _ask(self, claim: Claim, state: FeedState, started_at: datetime) -> PollOutcome:
+        """Ask for the document at the state's address."""
         validators = Validators() if _doubts_304(state, started_at) else state.validators
         result = await self._fetcher.fetch(state.url, validators)
         if isinstance(result, FetchFailure):
-            # The address that was discovered once may be dead: the site may have another one now.
-            if state.url != claim.subscription.url and result.http_status in (404, 410):
-                state = replace(state, url=claim.subscription.url, validators=Validators())
-                result = await self._fetcher.fetch(state.url)
-            if isinstance(result, FetchFailure):
-                return self._failed(claim, claim.state, result, started_at)
+            return self._failed(claim, result, started_at)
         if isinstance(result, NotModified):
             state = after_nothing_new(
                 state, 304, result.validators, result.fresh_for, result.moved_to, started_at
@@ -645,10 +729,11 @@ class Poller:
                 claim, PollResult.CHANGED, state, started_at, document.http_status, thought.changes
             )
         failure = FetchFailure(FailureKind.NOT_A_FEED, str(problem), http_status=page.http_status)
-        return self._failed(claim, claim.state, failure, started_at)
+        return self._failed(claim, failure, started_at)
 
     async def _think(self, document: Fetched, claim: Claim) -> Thought:
-        return await self._on_worker(lambda: think(document, claim, self._store.known, self._ruleset()))
+        async with self._thinking:
+            return await self._on_worker(lambda: think(document, claim, self._store.known, self._ruleset()))
 
     def _done(
         self,
@@ -672,12 +757,10 @@ class Poller:
             events=health.crossed(claim.state, state, news=_has_news(changes)),
         )
 
-    def _failed(
-        self, claim: Claim, state: FeedState, failure: FetchFailure, started_at: datetime
-    ) -> PollOutcome:
+    def _failed(self, claim: Claim, failure: FetchFailure, started_at: datetime) -> PollOutcome:
         now = self._clock()
         state = cadence.next_poll(
-            after_failure(state, failure, started_at),
+            after_failure(claim.state, failure, started_at),
             every=claim.subscription.every,
             now=now,
             chance=self._chance(),
@@ -692,10 +775,17 @@ class Poller:
             seconds=(now - started_at).total_seconds(),
             http_status=failure.http_status,
             error=failure.message,
-            holds_host=failure.retry_after is not None and self._retry_after_holds_host,
+            holds_host=failure.retry_after is not None and self._retry_after != "feed",
+            holds_domain=registrable_domain(state.url)
+            if failure.retry_after is not None and self._retry_after == "domain"
+            else None,
             failure=failure.kind,
             events=health.crossed(claim.state, state),
         )
 
     async def _on_worker(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        def in_turn() -> T:
+            self._give_way()
+            return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._worker, in_turn)

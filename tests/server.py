@@ -67,6 +67,7 @@ class Server:
     Args:
         certificate: PEM file with key and certificate; makes it an https server.
         host: loopback address to listen on.
+        port: port to listen on; 0 takes a free one.
 
     Attributes:
         requests: every request whose headers came whole, in order.
@@ -74,13 +75,14 @@ class Server:
         peak: the largest number of requests that were being answered at once.
     """
 
-    def __init__(self, certificate: Path | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(self, certificate: Path | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         self.requests: list[Request] = []
         self.connections = 0
         self.peak = 0
         self._active = 0
         self._answers: dict[str, Answer] = {}
         self._host = host
+        self.port = port
         self._transports: list[asyncio.WriteTransport] = []
         self._tls: ssl.SSLContext | None = None
         if certificate is not None:
@@ -165,8 +167,8 @@ class Server:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self._host, 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, self._host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:
         await _turns()  # a connection that has just come in gets its task

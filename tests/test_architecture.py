@@ -20,8 +20,9 @@ FLOORS = (
     {"text", "files", "notify"},
     {"logs"},
     {"fetch", "config", "store"}
-    | {"parse", "duplicates", "topics", "cadence", "publish", "discover", "opml", "health"},
-    {"poll", "demo"},
+    | {"parse", "duplicates", "topics", "cadence", "publish", "discover", "opml", "health", "places", "websub", "trends", "export"},
+    {"poll", "link", "count", "demo"},
+    {"push", "output"},
     {"app"},
     {"web", "metrics"},
     {"daemon"},
@@ -29,11 +30,12 @@ FLOORS = (
     {"__main__"},
 )
 HOMES = {
-    "Stemmer": {"topics"}, "ahocorasick_rs": {"topics"}, "apscheduler": {"daemon"}, "certifi": {"fetch"},
+    "Stemmer": {"topics"}, "ahocorasick_rs": {"topics"}, "apscheduler": {"daemon"}, "brotli": {"publish"}, "argon2": {"web"}, "certifi": {"fetch"},
     "click": {"cli"}, "fasttext": {"text"}, "feedgen": {"publish"}, "feedparser": {"parse"},
     "jinja2": {"web"}, "lxml": {"parse", "discover", "opml", "publish"},
-    "nh3": {"text"}, "prometheus_client": {"metrics"}, "pycurl": {"fetch"}, "pydantic": {"config"}, "pydantic_core": {"config"},
+    "markupsafe": {"web"}, "nh3": {"text"}, "pyarrow": {"export"}, "prometheus_client": {"metrics"}, "publicsuffixlist": {"fetch"}, "pycurl": {"fetch"}, "pygal": {"web"}, "pydantic": {"config", "web"}, "pydantic_core": {"config", "web"},
     "sqlite3": {"store"}, "sqlite_utils": {"store"}, "starlette": {"web"}, "uvicorn": {"daemon"}, "yaml": {"config"},
+    "zstandard": {"publish"},
 }  # fmt: skip
 
 

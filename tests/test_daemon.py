@@ -141,6 +141,21 @@ def test_it_polls_serves_and_stops(tmp_path: Path, server: Server) -> None:
     ]
 
 
+def test_it_goes_on_as_soon_as_polls_have_ended(tmp_path: Path, server: Server) -> None:
+    number = 60
+    for one in range(number):
+        server.add(f"/{one}", rss(item(one)))
+    configure(
+        tmp_path,
+        *(server.url(f"/{one}") for one in range(number)),
+        fetch={"allow_addresses": ["127.0.0.1"], "concurrency": 1},
+    )
+    with daemon(tmp_path) as running:
+        running.wait_for("1 new")
+        # Two at once: by the clock's seconds alone it would take half a minute.
+        wait_for(lambda: rows(tmp_path, "SELECT count(*) FROM polls") == [(number,)], 10)
+
+
 def test_it_stops_while_a_server_hangs(tmp_path: Path, server: Server) -> None:
     server.play("/hangs", 60.0)
     configure(tmp_path, server.url("/hangs"))
@@ -343,6 +358,35 @@ def test_it_waits_for_a_locked_database_and_says_so_once(
         "polling waits for the database",
         "the database answers again",
     ]
+
+
+def test_polling_gives_way_to_readers_but_not_for_ever(tmp_path: Path) -> None:
+    import uvicorn
+
+    from aggregator import config
+    from aggregator.app import Aggregator
+    from aggregator.daemon import PATIENCE
+    from aggregator.daemon import Daemon as Service
+
+    settings = config.load(configure(tmp_path), environ={})
+
+    async def main() -> None:
+        with Aggregator(settings) as aggregator:
+            service = Service(aggregator, load=lambda: settings, watched=list, port=0)
+            server = service._server = uvicorn.Server(uvicorn.Config(lambda: None))
+
+            def waited() -> float:
+                began = time.monotonic()
+                service._give_way()
+                return time.monotonic() - began
+
+            assert waited() < PATIENCE
+            answering = asyncio.create_task(asyncio.sleep(60))
+            server.server_state.tasks.add(answering)  # as while a request is answered
+            assert PATIENCE <= waited() < 20 * PATIENCE
+            answering.cancel()
+
+    asyncio.run(main())
 
 
 @pytest.fixture

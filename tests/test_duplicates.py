@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.duplicates import attributions, decide, identify
+from aggregator.duplicates import decide, identify
 from aggregator.model import EntryData, Identity, Known
 
 SITE = "https://a.example"
@@ -330,53 +330,3 @@ def test_the_order_of_entries_with_guids_and_links_of_their_own_does_not_matter(
     other.poll(*before)
     assert sorted(one.poll(*after)) == sorted(other.poll(*shuffled))
     assert one.identity is other.identity
-
-
-# -------------------------------------------------------------------------------- attributions
-
-STORY = "Kapal perang tiba.\n\nPresiden menolak.\n\n"
-
-
-@pytest.mark.parametrize(
-    ("end", "names"),
-    [
-        pytest.param("Sumber: INEWS", ["INEWS"], id="id"),
-        pytest.param("Source: AP", ["AP"], id="en"),
-        pytest.param("Fuente: EFE", ["EFE"], id="es"),
-        pytest.param("Fonte: Agência Brasil", ["Agência Brasil"], id="pt"),
-        pytest.param("SUMBER : iNews.id", ["iNews.id"], id="capitals, a space"),
-        pytest.param("Sumber berita: Kompas.com.", ["Kompas.com"], id="a full stop is no part of it"),
-        pytest.param("(Sumber: ANTARA)", ["ANTARA"], id="brackets"),
-        pytest.param("[Source: Reuters/AFP]", ["Reuters/AFP"], id="two agencies on one line stay one name"),
-        pytest.param("Sumber: *INEWS*", ["INEWS"], id="asterisks"),
-        pytest.param(
-            "Sumber: INEWS\n\nBaca juga:\nHarga minyak naik", ["INEWS"], id="before related articles"
-        ),
-        pytest.param("Sumber: INEWS\nSumber: INEWS\nSource: AP", ["INEWS", "AP"], id="each once"),
-        pytest.param("Menurut sumber: kapal itu berangkat.", [], id="in the midst of a sentence"),
-        pytest.param("Sumber: https://www.inews.id/berita", [], id="an address is no name"),
-        pytest.param("Sumber:", [], id="no name"),
-        pytest.param("Sumber: ***", [], id="a name of signs only"),
-        pytest.param("Source: " + "very " * 15 + "long", [], id="a sentence is no name"),
-        pytest.param("Open source: the code", [], id="another word before"),
-        pytest.param("Resource: AP", [], id="a part of a word"),
-        pytest.param("Sumber: INEWS" + "\nBerita terkait" * 200, [], id="too far from the end"),
-        pytest.param("", [], id="nothing"),
-    ],
-)
-def test_the_last_lines_name_the_source(end: str, names: list[str]) -> None:
-    assert [found.name for found in attributions(STORY + end)] == names
-
-
-@pytest.mark.parametrize("length", range(1485, 1505))
-def test_a_part_of_a_line_is_no_line(length: int) -> None:
-    line = "menurut Source: AP"
-    assert attributions(line + "\n" + "x" * (length - len("Source: AP"))) == ()
-
-
-@given(st.text("Sumber: \n([)].AP", max_size=60))
-def test_names_are_short_single_lines(plain: str) -> None:
-    for found in attributions(plain):
-        assert 0 < len(found.name) <= 60
-        assert found.name == found.name.strip()
-        assert "\n" not in found.name

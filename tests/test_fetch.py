@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.fetch import MAX_REDIRECTS, Fetcher
+from aggregator.fetch import MAX_REDIRECTS, Answer, Fetcher
 from aggregator.fetch.body import ACCEPT_ENCODING, bot_wall, decoded
 from aggregator.fetch.guard import refused
 from aggregator.fetch.headers import MAX_FRESH, fresh_for, parse_links, retry_after
@@ -193,6 +193,97 @@ def test_credentials_are_sent_to_their_origin_only_and_never_shown(server: Serve
 )
 def test_no_message_shows_a_password(url: str) -> None:
     assert "ary" not in repr(failed(url))
+
+
+# ------------------------------------------------------------------------------------- what we tell
+
+
+def told(url: str, body: bytes | None = None, **changes: Any) -> Answer | FetchFailure:
+    async def once() -> Answer | FetchFailure:
+        async with fetcher(**changes) as one:
+            return await one.send(url, body, {"Content-Type": "text/x-news"})
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"news", id="short"),
+        pytest.param(b"x" * 3_000_000, id="longer than what libcurl asks for leave to send"),
+    ],
+)
+def test_what_we_say_arrives_whole(server: Server, body: bytes) -> None:
+    server.add("/in?id=7", b"thanks", status=202, headers={"X-Hub": "yes"})
+    answer = told(server.url("/in?id=7", "us:er"), body)
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.headers["x-hub"], answer.body) == (202, "yes", b"thanks")
+    (request,) = server.requests
+    assert (request.method, request.body) == ("POST", body)
+    assert request.header("Content-Type") == "text/x-news"
+    assert request.header("User-Agent") == "aggregator/1 (+https://example.org)"
+    assert request.header("Authorization") == "Basic dXM6ZXI="
+    assert request.header("Expect") is None
+    assert request.header("Accept-Encoding") is None
+
+
+def test_a_question_is_a_get_and_its_answer_is_taken_as_it_is(server: Server) -> None:
+    server.add("/in", b"challenge", headers={"Content-Encoding": "nonsense"})
+    answer = told(server.url("/in"))
+    assert isinstance(answer, Answer)
+    assert (server.requests[0].method, answer.body) == ("GET", b"challenge")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 404, 410, 503])
+def test_whatever_is_answered_is_an_answer_and_no_redirect_is_followed(server: Server, status: int) -> None:
+    server.add("/in", b"", status=status, headers={"Location": "/elsewhere"})
+    answer = told(server.url("/in"), b"news")
+    assert isinstance(answer, Answer)
+    assert answer.status == status
+    assert len(server.requests) == 1
+
+
+def test_an_endless_answer_is_cut_and_its_status_counts(server: Server) -> None:
+    server.play("/in", head(200), itertools.repeat(b"x" * 10_000))
+    answer = told(server.url("/in"), b"news")
+    assert isinstance(answer, Answer)
+    assert answer.status == 200
+    assert len(answer.body) <= 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        pytest.param("http://127.0.0.2:1/in", FailureKind.ADDRESS, id="private"),
+        pytest.param("ftp://127.0.0.1/in", FailureKind.ADDRESS, id="scheme"),
+        pytest.param("http://canary:canary@/in", FailureKind.ADDRESS, id="no host"),
+    ],
+)
+def test_the_guard_holds_for_what_we_say(url: str, kind: FailureKind) -> None:
+    answer = told(url, b"news", allow_addresses=(ip_network("127.0.0.1"),))
+    assert isinstance(answer, FetchFailure)
+    assert answer.kind is kind
+    assert "canary" not in answer.message
+
+
+def test_saying_and_asking_share_connections_and_do_not_mix(server: Server) -> None:
+    server.add("/feed", BODY)
+    server.add("/in", b"", status=204)
+
+    async def mixed() -> None:
+        async with fetcher() as one:
+            for _ in range(2):
+                assert isinstance(await one.send(server.url("/in"), b"news"), Answer)
+                assert isinstance(await one.fetch(server.url("/feed")), Fetched)
+
+    asyncio.run(mixed())
+    assert [(r.method, r.body) for r in server.requests] == [("POST", b"news"), ("GET", b"")] * 2
+    assert server.connections == 1
+    assert [r.header("Content-Type") for r in server.requests] == [
+        "application/x-www-form-urlencoded",
+        None,
+    ] * 2
 
 
 # ---------------------------------------------------------------------------------------- addresses

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
@@ -60,6 +61,7 @@ class Newsroom:
     ruleset: Callable[[], Ruleset] = no_topics
     on_recorded: Callable[[PollOutcome, Recorded], None] = lambda *_: None
     settings: FetchSettings = LOOPBACK
+    give_way: Callable[[], None] = lambda: None
     outcomes: dict[str, PollOutcome] = field(default_factory=dict)
     recorded: dict[str, Recorded] = field(default_factory=dict)
     unrecorded: int = 0
@@ -90,6 +92,8 @@ class Newsroom:
                 on_recorded=recorded,
                 chance=lambda: 0.5,
                 budget=self.settings.budget,
+                retry_after=self.settings.retry_after,
+                give_way=self.give_way,
             ) as poller,
         ):
             yield poller
@@ -545,6 +549,68 @@ def test_a_discovered_address_that_died_is_looked_for_again(
     assert newsroom.state(home).url == server.url("/new.xml")
 
 
+def a_page(server: Server) -> None:
+    server.add("/rss.xml", b"<!doctype html><p>This domain is for sale")
+
+
+def no_tls(server: Server) -> None:
+    server.add("/rss.xml", status=302, headers={"Location": f"https://{server.netloc}/"})
+
+
+def in_a_circle(server: Server) -> None:
+    server.add("/rss.xml", status=302, headers={"Location": "/rss.xml"})
+
+
+def refused(server: Server) -> None:
+    server.add("/rss.xml", status=302, headers={"Location": "http://10.0.0.1/"})
+
+
+def refuses(server: Server) -> None:
+    server.add("/rss.xml", status=302, headers={"Location": "http://127.0.0.1:9/"})
+
+
+@pytest.mark.parametrize("dies", [a_page, no_tls, in_a_circle, refused, refuses])
+def test_a_discovered_address_that_stays_dead_is_looked_for_again_once_a_day(
+    newsroom: Newsroom, server: Server, clock: Clock, dies: Callable[[Server], None]
+) -> None:
+    home = server.url("/")
+    newsroom.follow(home)
+    server.add("/", site("/rss.xml"))
+    server.add("/rss.xml", rss(item(1)), etag='"1"')
+    newsroom.poll()
+    dies(server)
+    looked: list[int] = []
+    for hour in range(0, 60, 5):
+        before = len(server.requests)
+        assert poll_one(newsroom, home).result is FAILED
+        looked += [hour for request in server.requests[before:] if request.path == "/"]
+        assert newsroom.state(home).url == server.url("/rss.xml")
+        clock.forward(hours=5)
+    assert looked == [25, 50]
+
+    server.add("/", site("/new.xml"))
+    server.add("/new.xml", rss(item(1), item(2)))
+    clock.forward(days=1)
+    assert poll_one(newsroom, home).result is CHANGED
+    assert newsroom.state(home).url == server.url("/new.xml")
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_discovered_address_that_may_come_back_is_not_looked_for_elsewhere(
+    newsroom: Newsroom, server: Server, clock: Clock, status: int
+) -> None:
+    home = server.url("/")
+    newsroom.follow(home)
+    server.add("/", site("/rss.xml"))
+    server.add("/rss.xml", rss(item(1)))
+    newsroom.poll()
+    server.add("/rss.xml", status=status)
+    for _ in range(4):
+        newsroom.poll()
+        clock.forward(days=1)
+    assert [request.path for request in server.requests] == ["/", *["/rss.xml"] * 5]
+
+
 def test_a_subscribed_address_that_died_is_not_looked_for_elsewhere(
     newsroom: Newsroom, server: Server
 ) -> None:
@@ -618,6 +684,59 @@ def test_more_feeds_than_there_is_room_for(newsroom: Newsroom, server: Server) -
         server.add(f"/{number}", rss(item(number)))
     assert {outcome.result for outcome in newsroom.poll().values()} == {CHANGED}
     assert len(newsroom.outcomes) == len(server.requests) == 30
+
+
+def test_what_has_been_read_does_not_wait_for_all_that_is_to_be_read(
+    newsroom: Newsroom, server: Server
+) -> None:
+    number, read, at_first = 30, [0], []
+
+    def rules() -> Ruleset:
+        time.sleep(0.02)  # reading takes its time
+        read[0] += 1
+        return no_topics()
+
+    newsroom.ruleset = rules
+    newsroom.on_recorded = lambda *_: at_first.append(read[0])
+    newsroom.settings = replace(newsroom.settings, per_host=number)
+    newsroom.follow(*(server.url(f"/{one}") for one in range(number)))
+    for one in range(number):
+        server.add(f"/{one}", rss(item(one)))
+    newsroom.poll()
+    assert len(at_first) == number
+    assert at_first[0] < number * 2 / 3
+
+
+def test_the_worker_gives_way_before_each_piece_of_work(newsroom: Newsroom, server: Server) -> None:
+    places = []
+    newsroom.give_way = lambda: places.append(threading.current_thread())
+    newsroom.follow(*(server.url(f"/{one}") for one in range(3)))
+    for one in range(3):
+        server.add(f"/{one}", rss(item(one)))
+    newsroom.poll()
+    assert len(places) > 3
+    assert threading.main_thread() not in places
+
+
+def test_there_is_room_again_when_half_has_ended(newsroom: Newsroom, server: Server) -> None:
+    newsroom.settings = replace(newsroom.settings, concurrency=2, per_host=4)
+    newsroom.follow(*(server.url(f"/{one}") for one in range(9)))
+    for one in range(9):
+        server.add(f"/{one}", rss(item(one)))
+
+    async def run() -> list[int]:
+        began: list[int] = []
+        async with asyncio.timeout(10), newsroom.poller() as poller:
+            while sum(began) < 9:
+                began.append(await poller.start_due())
+                assert poller.in_flight <= 4
+                await poller.freed(None)
+            await poller.freed(timedelta(milliseconds=10))  # nothing happens any more: it comes back
+        return began
+
+    began = asyncio.run(run())
+    assert began[0] == 4
+    assert all(2 <= number <= 4 for number in began[:-1])
 
 
 def test_stop_gives_back_what_hangs_and_records_what_is_done(newsroom: Newsroom, server: Server) -> None:

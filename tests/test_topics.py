@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aggregator.config.document import read_document
 from aggregator.errors import ConfigError, Problem, UnknownError
-from aggregator.model import Document, EntryText
+from aggregator.model import Document, EntryText, Sides
 from aggregator.topics import Ruleset, compile_topics, evaluate
 from aggregator.topics.engine import DEEP, LEAD
 from aggregator.topics.words import fold, inflected
@@ -360,6 +360,26 @@ def test_an_aspect_far_below_the_strongest_is_told_in_passing() -> None:
     sums = {found.aspect: found for found in ruleset.explain(entry) if found.rule is None}
     assert [name for name, found in sums.items() if found.fired] == [None, "main", "near"]
     assert sums["far"].missing == ("1 more points: another aspect is stronger",)
+
+
+def test_aspects_tell_of_threats_or_of_acts_or_of_neither() -> None:
+    rules = {"r": {"all": "a"}}
+    kinds = {"build-up": "threat", "strike": "act", "talks": None, "warning": "threat"}
+    aspects = {
+        slug: {"title": slug, "rules": rules, **({"kind": kind} if kind else {})}
+        for slug, kind in kinds.items()
+    }
+    (topic,) = compile_topics([pack({"a": "alpha"}, rules, aspects=aspects)]).topics
+    assert topic.sides == Sides("t", threats=("build-up", "warning"), acts=("strike",))
+
+
+def test_an_unknown_kind_is_said_with_its_line() -> None:
+    aspect = "aspects:\n  side:\n    title: Side\n    kind: threats\n    rules:\n      r: {all: ferry}\n"
+    with pytest.raises(ConfigError) as caught:
+        compiled(PACK + aspect)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.key) == (18, "aspects.side.kind")
+    assert problem.message.startswith("must be threat or act, not 'threats'")
 
 
 def test_other_topics_change_nothing() -> None:

@@ -15,9 +15,17 @@ from pydantic import ValidationError
 from aggregator import model
 from aggregator.config.document import read_document, read_leniently, read_text
 from aggregator.config.edit import add_feeds, starter
-from aggregator.config.shape import File, describe, kind, nearest, same, schema
+from aggregator.config.shape import MADE, File, describe, kind, nearest, same, schema
 from aggregator.errors import ConfigError, Problem
-from aggregator.model import Document, FetchSettings, OutputFeed, Settings, Subscription
+from aggregator.model import (
+    Document,
+    FetchSettings,
+    OutputFeed,
+    PushSettings,
+    Settings,
+    Subscription,
+    WebSettings,
+)
 
 __all__ = ["add_feeds", "load", "pack_document", "pack_names", "read_document", "schema", "starter"]
 
@@ -52,6 +60,12 @@ def load(path: Path, *, db: str | None = None, environ: Mapping[str, str] = os.e
         file = File.model_validate(document.data)
     except ValidationError as error:
         problems += _wrong_values(document, error, secrets)
+    stated = None if file is None else file.web.password
+    if stated is not None and ("web", "password") not in secrets and not stated.startswith("env:"):
+        advice = (
+            "a password never stands in the file: write env:NAME, and set the variable NAME before the start"
+        )
+        problems.append(document.problem(("web", "password"), advice))
     topics, wrong_topics = _topics(document, path.parent)
     problems += [*wrong_topics, *_contradictions(document, topics)]
     if problems or file is None:
@@ -63,7 +77,12 @@ def load(path: Path, *, db: str | None = None, environ: Mapping[str, str] = os.e
         output=_usual_output(topics)
         if file.output is None
         else tuple(OutputFeed(**vars(o)) for o in file.output),
+        publish_dir=str((path.parent / Path(file.publish.dir).expanduser()).absolute())
+        if file.publish.dir
+        else None,
         fetch=FetchSettings(**vars(file.fetch)),
+        push=PushSettings(**vars(file.push)),
+        web=WebSettings(**vars(file.web)),
         retention=file.retention,
         database=_database(given, Path.cwd()) if given else _database(file.database, path.parent),
         public_url=file.public_url,
@@ -148,7 +167,7 @@ def _items(document: Document, section: str) -> list[Any]:
 
 
 def _usual_output(topics: Mapping[str, Document]) -> tuple[OutputFeed, ...]:
-    names = {slug: "health-news" if slug == "health" else slug for slug in topics}  # that name is taken
+    names = {slug: f"{slug}-news" if slug in MADE else slug for slug in topics}  # that name is taken
     return (*(OutputFeed(names[slug], topic=slug) for slug in topics if slug != "all"), OutputFeed("all"))
 
 

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails
 
-from aggregator.model import FetchSettings, OutputFeed, Settings
+from aggregator.model import FetchSettings, OutputFeed, PushSettings, Settings
 from aggregator.text import LONGEST_LINE, LONGEST_URL
 
 # ------------------------------------------------------------------------------ one value each
@@ -37,6 +37,7 @@ _URL = re.compile(
 )
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?")
 _LANGUAGE = re.compile(r"([a-z]{2,3})(-[a-z0-9]+)*", re.IGNORECASE)
+_SHORTEST_PASSWORD = 8
 _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
@@ -119,6 +120,12 @@ def _language(value: str) -> str:
     raise ValueError("a language is written as its ISO 639-1 code, such as en, es or id")
 
 
+def _country(value: str) -> str:
+    if re.fullmatch("[A-Za-z]{2}", value):
+        return value.upper()
+    raise ValueError("a country is written as its ISO 3166-1 code of two letters, such as VE or TT")
+
+
 def _name(value: str) -> str:
     if re.fullmatch(_NAME, value):
         return value
@@ -127,9 +134,13 @@ def _name(value: str) -> str:
     raise ValueError(f"a name is part of an address: lower-case letters, digits and single hyphens{hint}")
 
 
+MADE = {"health": "the feed of your feeds' own health", "unusual": "the feed of unusual days"}
+"""Output feeds that there are anyway."""
+
+
 def _free(value: str) -> str:
-    if value == "health":
-        raise ValueError("the feed of your feeds' own health has this name already; choose another")
+    if value in MADE:
+        raise ValueError(f"{MADE[value]} has this name already; choose another")
     return value
 
 
@@ -137,6 +148,12 @@ def _header(value: str) -> str:
     if value.isascii() and value.isprintable():
         return value
     raise ValueError("a header is one line of ASCII characters")
+
+
+def _password(value: str) -> str:
+    if len(value) >= _SHORTEST_PASSWORD:
+        return value
+    raise ValueError(f"a password has at least {_SHORTEST_PASSWORD} characters")
 
 
 def _or(empty: object) -> BeforeValidator:
@@ -167,6 +184,7 @@ _TOPIC_SCHEMA = {
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_LINE)]
 Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^(https?://|env:)"})]
 Language = Annotated[Text, AfterValidator(_language)]
+Country = Annotated[Text, AfterValidator(_country)]
 Name = Annotated[Text, AfterValidator(_name)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Duration = Annotated[
@@ -181,11 +199,15 @@ Retention = Annotated[
     WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN + "|^never$"}),
 ]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), WithJsonSchema({"type": "string"})]
+Password = Annotated[
+    str, AfterValidator(_password), WithJsonSchema({"type": "string", "pattern": "^env:", "writeOnly": True})
+]
 Topic = Annotated[Any, WithJsonSchema(_TOPIC_SCHEMA)]
 
 # ---------------------------------------------------------------------------- the whole file
 
 _FETCH = FetchSettings()
+_PUSH = PushSettings()
 _SETTINGS = Settings()
 
 
@@ -231,8 +253,33 @@ class Output(Section):
     title: Text | None = Field(None, description="Its title; without it, the topic's title or the name.")
     topic: Text | None = Field(None, description="Slug of the topic it carries; without it, all entries.")
     aspect: Text | None = Field(None, description="Only entries with this aspect of the topic.")
+    feed: Text | None = Field(None, description="Only entries of the feed with this name or address.")
+    tag: Text | None = Field(None, description="Only entries of feeds with this label of yours.")
+    language: Language | None = Field(None, description="Only entries in this language (ISO 639-1 code).")
+    country: Country | None = Field(
+        None, description="Only entries whose text is about this country (ISO 3166-1 code of two letters)."
+    )
+    search: Text | None = Field(None, description="Only entries that match this full-text query.")
+    min_score: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Only entries whose score for the topic is at least this."
+    )
+    min_outlets: Annotated[Count, Field(le=1_000)] | None = Field(
+        None, description="Only entries whose story so many outlets tell."
+    )
+    copies: bool = Field(False, description="true carries every copy of an article, not each article once.")
     limit: Annotated[Count, Field(le=1_000)] = Field(
-        OutputFeed("").limit, description="At most this many entries, newest first."
+        OutputFeed("").limit,
+        description="At most this many entries in the document that readers subscribe to, newest first.",
+    )
+
+
+class Publish(Section):
+    """Feeds as files."""
+
+    dir: Text | None = Field(
+        None,
+        description="Folder that the output feeds are written to whenever they change; a relative path begins at this "
+        "file's folder.",
     )
 
 
@@ -258,9 +305,10 @@ class Fetch(Section):
         validate_default=True,
         description="Time between two polls of one host, or 0s; this machine's own addresses need none.",
     )
-    retry_after: Literal["host", "feed"] = Field(
+    retry_after: Literal["host", "feed", "domain"] = Field(
         "host",
-        description="Whether a server's Retry-After holds for all feeds of its host, or for the one feed.",
+        description="Whether a server's Retry-After holds for all feeds of its host, for the one feed, or for all "
+        "hosts of its registrable domain, as on a platform that gives each of its sites a host.",
     )
     timeout: Duration = Field(
         spell(_FETCH.timeout),
@@ -277,6 +325,36 @@ class Fetch(Section):
     )
 
 
+class Web(Section):
+    """What pages show, and to whom."""
+
+    password: Password | None = Field(
+        None,
+        description="env:NAME, a variable that holds the password people log in with, or better its hash, which "
+        "`aggregator password` prints. Any address but this machine's own needs it, or AGGREGATOR_TOKEN.",
+    )
+    images: Literal["hide", "show"] = Field(
+        "hide", description="Whether pages show the images of entries; their publishers then see who reads."
+    )
+    sql: bool = Field(
+        False,
+        description="Whether /api/sql answers questions in SQL, read-only and bounded in time and size.",
+    )
+
+
+class Push(Section):
+    """News that is sent without being asked for (WebSub)."""
+
+    hubs: Annotated[tuple[Url, ...], _or(())] = Field(
+        _PUSH.hubs,
+        description="Other hubs to be told of news, instead of the one that is built in.",
+    )
+    subscribe: bool = Field(
+        _PUSH.subscribe,
+        description="Whether to subscribe at the hubs that feeds name; it takes a public_url.",
+    )
+
+
 class File(Section):
     """Which feeds to follow, which topics to watch for, which feeds to publish."""
 
@@ -285,8 +363,17 @@ class File(Section):
     output: tuple[Output, ...] | None = Field(
         None, description="The feeds to publish; without it, one for each topic, and all."
     )
+    publish: Annotated[Publish, _or({})] = Field(
+        {}, validate_default=True, description="Where to write the output feeds as files."
+    )
     fetch: Annotated[Fetch, _or({})] = Field(
         {}, validate_default=True, description="How to behave on the network."
+    )
+    web: Annotated[Web, _or({})] = Field(
+        {}, validate_default=True, description="Pages, and who may see them."
+    )
+    push: Annotated[Push, _or({})] = Field(
+        {}, validate_default=True, description="How news go out and come in unasked (WebSub)."
     )
     retention: Retention = Field(
         spell(_SETTINGS.retention),
@@ -301,7 +388,14 @@ class File(Section):
     )
 
 
-_SECTIONS: dict[str, type[Section]] = {"feeds": Feed, "output": Output, "fetch": Fetch}
+_SECTIONS: dict[str, type[Section]] = {
+    "feeds": Feed,
+    "output": Output,
+    "publish": Publish,
+    "fetch": Fetch,
+    "web": Web,
+    "push": Push,
+}
 
 
 def schema() -> dict[str, Any]:

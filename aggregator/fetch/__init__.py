@@ -1,7 +1,8 @@
-"""Conditional GET over libcurl: the only door to the network's documents.
+"""Conditional GET over libcurl: the only door to the network.
 
 One call, `Fetcher.fetch`, takes an address and the validators of the last answer, and gives back a
-`Fetched`, a `NotModified` or a `FetchFailure`. What a server does is never an exception.
+`Fetched`, a `NotModified` or a `FetchFailure`. Another, `Fetcher.send`, says something to a server instead.
+What a server does is never an exception.
 
     __init__    Fetcher: waits for its turn, follows redirects hop by hop, judges the answer
     exchange    a curl handle: what we send, what we are willing to receive
@@ -13,9 +14,10 @@ docs/fetching.md says the same for operators.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Self
 from weakref import WeakValueDictionary
 
@@ -33,6 +35,8 @@ from aggregator.model import (
     Validators,
 )
 from aggregator.text import masked
+
+__all__ = ["MAX_REDIRECTS", "Answer", "Fetcher"]
 
 MAX_REDIRECTS = 10
 
@@ -108,8 +112,7 @@ class Fetcher:
             target = Target.of(url)
         except ValueError as error:
             return FetchFailure(FailureKind.ADDRESS, f"{masked(url)} cannot be fetched: {error}")
-        owner = asyncio.current_task()
-        assert owner is not None  # noqa: S101 – coroutines run in tasks
+        owner = _owner()
         moved_to: str | None = None
         permanent = True
         visited = {target.url}
@@ -142,6 +145,31 @@ class Fetcher:
             if permanent:
                 moved_to = target.url_with_credentials
 
+    async def send(
+        self, url: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Answer | FetchFailure:
+        """Say something to a server: with the same guard and limits, but no redirect is followed.
+
+        Args:
+            url: as for `fetch`.
+            body: POSTed; None: GET.
+            headers: to be sent beside `Host` and `User-Agent`; without `Content-Type` a body is called a form.
+
+        Returns:
+            The answer, whatever its status, with at most 64 KiB of its body, as it came; or why there is none.
+
+        Raises:
+            asyncio.CancelledError: the task was cancelled or the fetcher closed; nothing else.
+        """
+        try:
+            target = Target.of(url)
+        except ValueError as error:
+            return FetchFailure(FailureKind.ADDRESS, f"{masked(url)} cannot be reached: {error}")
+        owner = _owner()
+        return await self._exchange(
+            target, 0, lambda exchange: exchange.prepare_message(target, body, headers, owner)
+        )
+
     async def _result(
         self, target: Target, answer: Answer, sent: Validators, moved_to: str | None, owner: Owner
     ) -> Fetched | NotModified | FetchFailure:
@@ -161,7 +189,15 @@ class Fetcher:
     async def _request(
         self, target: Target, validators: Validators, seconds: float, owner: Owner
     ) -> Answer | FetchFailure:
-        """One hop, as soon as it is its turn; `seconds` have been spent on the hops before."""
+        """One hop; `seconds` have been spent on the hops before."""
+        return await self._exchange(
+            target, seconds, lambda exchange: exchange.prepare(target, validators, seconds, owner)
+        )
+
+    async def _exchange(
+        self, target: Target, seconds: float, prepare: Callable[[Exchange], None]
+    ) -> Answer | FetchFailure:
+        """One request and its answer, as soon as it is its turn."""
         host = self._hosts.get(target.host)
         if host is None:
             host = self._hosts[target.host] = asyncio.Semaphore(self._settings.per_host)
@@ -173,7 +209,7 @@ class Fetcher:
                 self._idle.pop() if self._idle else Exchange(self._settings, self._user_agent, self._room)
             )
             try:
-                exchange.prepare(target, validators, seconds, owner)
+                prepare(exchange)
                 error = await self._transfers.perform(exchange.curl)
                 result = exchange.result(target, error, seconds)
                 if isinstance(result, FetchFailure):
@@ -188,6 +224,12 @@ class Fetcher:
             exchange.close()
         else:
             self._idle.append(exchange)
+
+
+def _owner() -> Owner:
+    owner = asyncio.current_task()
+    assert owner is not None  # noqa: S101 – coroutines run in tasks
+    return owner
 
 
 def _judge(

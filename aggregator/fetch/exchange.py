@@ -4,9 +4,11 @@ import os
 import re
 import socket
 from base64 import b64encode
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from io import BytesIO
 from string import punctuation
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
@@ -168,6 +170,8 @@ class Exchange:
             (pycurl.OPENSOCKETFUNCTION, self._open_socket),
             (pycurl.HEADERFUNCTION, self._on_header),
             (pycurl.WRITEFUNCTION, self._on_body),
+            (pycurl.READFUNCTION, self._on_read),
+            (pycurl.SEEKFUNCTION, self._on_rewind),
         ):
             curl.setopt(option, value)
         self.clear()
@@ -184,6 +188,7 @@ class Exchange:
         self._connecting = False
         self._overflow: str | None = None
         self._owner: Owner | None = None
+        self._message: BytesIO | None = None
         self._paused = self._had_to_wait = False
 
     def close(self) -> None:
@@ -192,7 +197,6 @@ class Exchange:
 
     def prepare(self, target: Target, validators: Validators, seconds: float, owner: Owner) -> None:
         """Make ready for a request of `owner` to `target`; `seconds` of its time are already spent."""
-        self._owner = owner
         headers = [b"Accept: " + ACCEPT.encode(), b"Accept-Encoding: " + ACCEPT_ENCODING.encode()]
         if validators.etag is not None:
             headers.append(b"If-None-Match: " + validators.etag.encode("latin-1", "replace"))
@@ -201,6 +205,30 @@ class Exchange:
             headers.append(b"If-Modified-Since: " + validators.last_modified.encode("latin-1", "replace"))
         if authorization := target.authorization:
             headers.append(b"Authorization: " + authorization)
+        self.curl.setopt(pycurl.HTTPGET, 1)
+        self._prepare(target, headers, seconds, owner)
+
+    def prepare_message(
+        self, target: Target, body: bytes | None, headers: Mapping[str, str], owner: Owner
+    ) -> None:
+        """Make ready to say something to `target` instead: POST where there is a body, else GET.
+
+        Of the answer its status counts, and as much of its body as a page's.
+        """
+        lines = [f"{name}: {value}".encode("latin-1", "replace") for name, value in headers.items()]
+        if authorization := target.authorization:
+            lines.append(b"Authorization: " + authorization)
+        self._message = BytesIO(body or b"")  # shares the bytes: one document may be on its way to many
+        if body is None:
+            self.curl.setopt(pycurl.HTTPGET, 1)
+        else:
+            self.curl.setopt(pycurl.POST, 1)
+            self.curl.setopt(pycurl.POSTFIELDSIZE, len(body))
+            lines.append(b"Expect:")  # libcurl would ask first, and wait a second for the answer
+        self._prepare(target, lines, 0, owner)
+
+    def _prepare(self, target: Target, headers: list[bytes], seconds: float, owner: Owner) -> None:
+        self._owner = owner
         self.curl.setopt(pycurl.URL, target.url)
         self.curl.setopt(pycurl.HTTPHEADER, headers)
         left = self._settings.timeout.total_seconds() - seconds
@@ -215,7 +243,8 @@ class Exchange:
         """What came of it, given libcurl's error if there was one."""
         seconds += self.curl.getinfo(pycurl.TOTAL_TIME)
         # Where there is no document to lose, a broken body does not matter: a redirect is a redirect.
-        if error is None or (self._complete and self._status >= 300 and self._overflow is None):
+        no_document = self._status >= 300 or self._message is not None
+        if error is None or (self._complete and no_document and self._overflow is None):
             return Answer(self._status, parse_headers(self._lines), b"".join(self._chunks), seconds)
         kind, message = self._explain(target, *error)
         return FetchFailure(kind, message, http_status=self._status or None, url=target.url, seconds=seconds)
@@ -285,7 +314,7 @@ class Exchange:
 
     def _on_body(self, chunk: bytes) -> int | None:
         size = self._body_bytes + len(chunk)
-        if self._status >= 300:
+        if self._status >= 300 or self._message is not None:
             if size > PAGE_BYTES:
                 return -1
         elif size > self._settings.max_bytes:
@@ -299,6 +328,13 @@ class Exchange:
         self._body_bytes = size
         self._chunks.append(chunk)
         return None
+
+    def _on_read(self, size: int) -> bytes:
+        return self._message.read(size) if self._message is not None else b""
+
+    def _on_rewind(self, offset: int, origin: int) -> None:
+        if self._message is not None:  # a kept connection turned out to be closed: once more from the start
+            self._message.seek(offset, origin)
 
     def _resume(self) -> None:
         if self._paused:

@@ -8,16 +8,24 @@ from datetime import timedelta
 from pathlib import Path
 
 from aggregator.errors import StoreError
+from aggregator.store.asking import Asking
 from aggregator.store.database import BUSY_TIMEOUT, OLDEST_SQLITE
-from aggregator.store.entries import Entries
+from aggregator.store.entries import ARCHIVE_PAGE
 from aggregator.store.feeds import Feeds, Quiet, SubscriptionChanges
+from aggregator.store.links import Cluster, Linkable, Linking, Links, Member, Prints
 from aggregator.store.polls import Polls
+from aggregator.store.push import Push
 from aggregator.store.recording import Recorded, Records
+from aggregator.store.stories import Stories
+from aggregator.store.trends import Share, Trends
 
-__all__ = ["Quiet", "Recorded", "Store", "SubscriptionChanges", "open_store"]
+__all__ = [
+    "ARCHIVE_PAGE", "Cluster", "Linkable", "Links", "Member", "Prints", "Quiet", "Recorded", "Share", "Store",
+    "SubscriptionChanges", "open_store",
+]  # fmt: skip
 
 
-class Store(Feeds, Polls, Records, Entries):
+class Store(Feeds, Polls, Records, Stories, Linking, Push, Trends, Asking):
     """All reads and writes. Safe to use from several threads; close it when done.
 
     Any method may raise `StoreError`, and `StoreBusyError` when another program holds the file.

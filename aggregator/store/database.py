@@ -79,7 +79,7 @@ class Database:
             else:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA foreign_keys = ON")
-                connection.execute("PRAGMA cache_size = -16000")
+                connection.execute("PRAGMA cache_size = -4000")
         except BaseException:
             connection.close()
             raise
@@ -237,6 +237,15 @@ class Database:
         with self._read() as db, closing(db.execute(statement, dict(values or {}))) as cursor:
             for row in cursor:
                 yield dict(row)
+
+    def column_types(self) -> dict[str, str]:
+        """What columns of each name hold: `INTEGER`, `REAL`, `TEXT` or `BLOB`; a name means one thing everywhere."""
+        with self._read() as db:
+            found = db.execute(
+                """SELECT c.name, c.type FROM pragma_table_list t JOIN pragma_table_info(t.name) c
+                    WHERE t.schema = 'main' AND t.strict"""
+            )
+            return {row[0]: row[1] for row in found}
 
 
 def touch(db: sqlite3.Connection) -> None:

@@ -1,10 +1,12 @@
 """Entries: read, searched, tagged anew, and removed when they are old."""
 
+import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from aggregator import text
 from aggregator.errors import StoreError, UnknownError
@@ -14,12 +16,13 @@ from aggregator.model import (
     Entry,
     Hit,
     Match,
-    OutputFeed,
+    Selection,
     StoredEntry,
     Tag,
 )
 from aggregator.store import rows
 from aggregator.store.database import Database, limited, touch
+from aggregator.store.links import recount_article, recount_story
 from aggregator.store.rows import stamp
 
 T = TypeVar("T")
@@ -29,6 +32,15 @@ SEARCH_LIMIT = timedelta(seconds=5)
 
 POLL_LOG_KEPT = timedelta(days=30)
 """How long rows of `polls` are kept."""
+
+
+ARCHIVE_PAGE = 100
+"""Archived pages hold so many entries on average."""
+ARCHIVE_PAGE_MOST = 1_000
+"""And never more."""
+
+FEW = 30_000
+"""Conditions that so few entries fit are looked at first, instead of the newest entries."""
 
 
 class Entries(Database):
@@ -41,37 +53,67 @@ class Entries(Database):
             raise UnknownError(f"there is no entry {entry_id}; `aggregator search` shows the ids of entries")
         return found[0]
 
-    def entries(
-        self, output: OutputFeed, *, limit: int | None = None, once: bool = True
-    ) -> tuple[StoredEntry, ...]:
-        """The entries that an output feed carries, newest first.
+    def select(
+        self, selection: Selection, *, since: datetime | None = None, before: str | None = None, limit: int
+    ) -> tuple[tuple[StoredEntry, ...], str | None]:
+        """Entries under some conditions, newest first.
+
+        An article stands where the first of its copies does that fits, and is shown by its canonical copy if that
+        one fits, too.
 
         Args:
-            output: which topic and aspect, and how many.
-            limit: instead of the output feed's own limit.
-            once: only the first copy of each article.
+            selection: the conditions. A feed or label that does not exist fits nothing.
+            since: only what has been listed at this time or later.
+            before: a cursor: only what stands behind it.
+            limit: at most so many.
+
+        Returns:
+            The entries, and the cursor behind the last of them; None where there are no more.
+
+        Raises:
+            UnknownError: `before` is no cursor.
+            StoreError: it takes too long to find them.
         """
-        tagged = ""
-        if output.topic is not None:
-            aspect = "t.aspect IS NULL" if output.aspect is None else "t.aspect = :aspect"
-            tagged = f"""AND EXISTS (SELECT 1 FROM entry_tags t WHERE t.entry_id = {{entry}}.id
-                                        AND t.topic = :topic AND {aspect})"""
-        first = f"""AND NOT EXISTS (SELECT 1 FROM entries c WHERE c.article_id = e.article_id
-                                       AND c.id < e.id {tagged.format(entry="c")})"""
         with self._read() as db:
-            ids = [
-                row[0]
-                for row in db.execute(
-                    f"""SELECT e.id FROM entries e WHERE 1 {tagged.format(entry="e")} {first if once else ""}
-                         ORDER BY e.listed_at DESC, e.id DESC LIMIT :limit""",
-                    {
-                        "topic": output.topic,
-                        "aspect": output.aspect,
-                        "limit": output.limit if limit is None else limit,
-                    },
-                )
-            ]
-        return self._entries(ids)
+            found = Listing(db, selection, since).walk(before, limit + 1)
+        shown = found[:limit]
+        return self._entries([place.shown for place in shown]), cursor_behind(shown) if len(
+            found
+        ) > limit else None
+
+    def archive(
+        self, selection: Selection, before: str, newest: int
+    ) -> tuple[tuple[StoredEntry, ...], str | None, str | None]:
+        """A page of a selection that stays as it is while entries come and go elsewhere.
+
+        It goes from a cursor to the next entry whose id is a multiple of a hundred, which is a property of that
+        entry alone (content-defined chunking: Muthitacharoen, Chen and Mazières, A Low-bandwidth Network File System,
+        2001). So pages that begin at such ends hold each entry once between them, whatever is added or removed.
+
+        Args:
+            selection: the conditions.
+            before: a cursor: that of `select`, or one from here.
+            newest: so many entries are in the document that readers subscribe to.
+
+        Returns:
+            The entries, the cursor of the page behind it, and that of the page before it: None where there is none,
+            or, before it, none that is complete.
+
+        Raises:
+            UnknownError: `before` is no cursor.
+        """
+        with self._read() as db:
+            listing = Listing(db, selection)
+            places, older = listing.page(before)
+            newer = listing.walk(before, 1, back=True, ends=True)
+            if newer > listing.walk(None, newest)[-1:]:
+                newer = []  # it stands in the newest document
+        return self._entries([place.shown for place in places]), older, cursor_behind(newer)
+
+    def archive_behind(self, selection: Selection, before: str) -> str | None:
+        """The cursor of the archived page behind the one that begins at `before`; None where that is the last."""
+        with self._read() as db:
+            return Listing(db, selection).page(before)[1]
 
     def copies(self, article_id: int) -> tuple[StoredEntry, ...]:
         """All entries of an article, the first seen first."""
@@ -92,6 +134,7 @@ class Entries(Database):
         *,
         topic: str | None = None,
         feed_ids: Sequence[int] | None = None,
+        language: str | None = None,
         since: datetime | None = None,
         limit: int = 20,
     ) -> tuple[Hit, ...]:
@@ -101,6 +144,7 @@ class Entries(Database):
             query: in FTS5's language; what is not valid in it is taken as plain words.
             topic: only entries with this tag.
             feed_ids: only entries of these feeds.
+            language: only entries in this language.
             since: only entries listed at or after this time.
             limit: at most this many.
         """
@@ -111,26 +155,18 @@ class Entries(Database):
             )
         if feed_ids is not None:
             conditions += " AND e.feed_id IN (" + ",".join(map(str, map(int, feed_ids))) + ")"
+        if language is not None:
+            conditions += " AND e.language = :language"
         if since is not None:
             conditions += " AND e.listed_at >= :since"
         # Snippets are made of what is shown alone: to make one for every hit took most of a second.
         ranked = f"""SELECT e.id FROM entries_fts JOIN entries e ON e.id = entries_fts.rowid
                       WHERE entries_fts MATCH :query {conditions}
                       ORDER BY bm25(entries_fts, 4.0, 1.0), e.id DESC LIMIT :limit"""
-        query = text.clean(query)
-        values = {"topic": topic, "since": rows.stamp_or_none(since), "limit": limit}
-        with self._read() as db, limited(db, SEARCH_LIMIT):
-            try:
-                ids = [row[0] for row in db.execute(ranked, {**values, "query": query})]
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                    raise StoreError(
-                        f"the search took longer than {SEARCH_LIMIT.total_seconds():.0f} s"
-                    ) from None
-                if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # no matter of the query's form
-                    raise
-                query = " ".join('"' + word.replace('"', '""') + '"' for word in query.split()) or '""'
-                ids = [row[0] for row in db.execute(ranked, {**values, "query": query})]
+        values = {"topic": topic, "language": language, "since": rows.stamp_or_none(since), "limit": limit}
+        with self._read() as db, in_time(db):
+            query = understood(db, query)
+            ids = [row[0] for row in db.execute(ranked, {**values, "query": query})]
             shown = f"""SELECT rowid, snippet(entries_fts, -1, char(1), char(2), '…', 24) FROM entries_fts
                          WHERE entries_fts MATCH ? AND rowid IN ({",".join(map(str, ids))})"""
             snippets = dict(map(tuple, db.execute(shown, (query,)))) if ids else {}
@@ -145,8 +181,10 @@ class Entries(Database):
             found = {
                 row["id"]: row
                 for row in db.execute(
-                    f"""SELECT e.*, f.title AS feed_title, f.url AS feed_url, f.site_url AS feed_site_url
-                          FROM entries e JOIN feeds f ON f.id = e.feed_id WHERE e.id IN {listed}"""
+                    f"""SELECT e.*, f.title AS feed_title, f.url AS feed_url, f.site_url AS feed_site_url,
+                               a.uid AS article_uid
+                          FROM entries e JOIN feeds f ON f.id = e.feed_id JOIN articles a ON a.id = e.article_id
+                         WHERE e.id IN {listed}"""
                 )
             }
             tags = _grouped(
@@ -169,6 +207,12 @@ class Entries(Database):
                 ),
                 Attribution,
             )
+            countries = _grouped(
+                db.execute(
+                    f"SELECT entry_id, country FROM entry_countries WHERE entry_id IN {listed} ORDER BY rowid"
+                ),
+                str,
+            )
             copies: dict[int, list[Copy]] = defaultdict(list)
             for row in db.execute(
                 f"""SELECT e.article_id, e.id, f.title, f.url, coalesce(e.original_url, e.url), e.published_at
@@ -184,6 +228,7 @@ class Entries(Database):
                 tags=tags.get(entry_id, ()),
                 matches=matches.get(entry_id, ()),
                 attributions=attributions.get(entry_id, ()),
+                countries=countries.get(entry_id, ()),
                 copies=tuple(copy for copy in copies[row["article_id"]] if copy.entry_id != entry_id),
             )
             for entry_id in ids
@@ -237,7 +282,7 @@ class Entries(Database):
             if retention is None:
                 return 0
             old = db.execute(
-                """SELECT e.id, e.feed_id, e.key, e.title, e.text, e.article_id
+                """SELECT e.id, e.feed_id, e.key, e.title, e.text, e.article_id, e.story_id
                      FROM entries e JOIN feeds f ON f.id = e.feed_id
                     WHERE e.listed_at < ? AND e.last_seen_at < f.last_changed_at
                     ORDER BY e.listed_at LIMIT ?""",
@@ -252,8 +297,209 @@ class Entries(Database):
                 )
                 unindex(db, row)
                 db.execute("DELETE FROM entries WHERE id = ?", (row["id"],))
-                recount(db, row["article_id"])
+                recount_article(db, row["article_id"])
+                if row["story_id"] is not None:
+                    recount_story(db, row["story_id"])
             return len(old)
+
+
+class Position(NamedTuple):
+    """Where an entry, or the article that it is the first copy of, stands; and the entry to show for it."""
+
+    listed_at: str
+    entry_id: int
+    shown: int
+
+
+class Listing:
+    """A selection in SQL: one statement, newest first, that begins where least has to be looked through.
+
+    Args:
+        db: what to read from.
+        selection: the conditions.
+        since: only what has been listed at this time or later.
+    """
+
+    def __init__(self, db: sqlite3.Connection, selection: Selection, since: datetime | None = None) -> None:
+        self._db = db
+        self._since = rows.stamp_or_none(since)
+        self._values: dict[str, Any] = {
+            name: value
+            for name in Selection.__dataclass_fields__
+            if (value := getattr(selection, name)) is not None
+        }
+        if selection.search is not None:
+            self._values["search"] = understood(db, selection.search)
+        self._conditions = tuple(self._said(selection))
+        self._once = not selection.copies
+        self._met: tuple[str, ...] = ()
+        self._from, self._where, self._order = self._begin(selection)
+
+    def walk(
+        self,
+        before: str | None,
+        limit: int,
+        *,
+        until: Position | None = None,
+        back: bool = False,
+        ends: bool = False,
+    ) -> list[Position]:
+        """Places in their order, the newest first.
+
+        Args:
+            before: a cursor: only what stands behind it.
+            limit: at most so many.
+            until: the last one to be found.
+            back: the other way: what stands before the cursor, the nearest first.
+            ends: only those at which an archived page ends.
+        """
+        listed_at, entry_id = self._order
+        where = [
+            self._where,
+            *self._for("e", but=self._met),
+            *([f"{entry_id} % {ARCHIVE_PAGE} = 0"] if ends else []),
+        ]
+        if self._once:
+            earlier = " AND ".join(["c.article_id = e.article_id", "c.id < e.id", *self._for("c")])
+            where.append(f"NOT EXISTS (SELECT 1 FROM entries c WHERE {earlier})")
+            canonical = " AND ".join(["a.id = found.article_id", *self._for("c")])
+            shown = f"""coalesce((SELECT c.id FROM articles a JOIN entries c ON c.id = a.canonical_entry_id
+                                   WHERE {canonical}), found.id)"""
+        else:
+            shown = "found.id"
+        values = {**self._values, "limit": limit}
+        if before is not None:
+            where.append(f"({listed_at}, {entry_id}) {'>' if back else '<'} (:before_at, :before_id)")
+            values["before_at"], values["before_id"] = place_of(before)
+        if until is not None:
+            where.append(f"({listed_at}, {entry_id}) >= (:until_at, :until_id)")
+            values["until_at"], values["until_id"] = until.listed_at, until.entry_id
+        if self._since is not None:
+            where.append(f"{listed_at} >= :since")
+            values["since"] = self._since
+        way = "ASC" if back else "DESC"
+        statement = f"""SELECT found.listed_at, found.id, {shown} FROM (
+                            SELECT e.listed_at, e.id, e.article_id FROM {self._from}
+                             WHERE {" AND ".join(where)}
+                             ORDER BY {listed_at} {way}, {entry_id} {way} LIMIT :limit) found
+                         ORDER BY found.listed_at {way}, found.id {way}"""
+        with in_time(self._db):
+            return [Position(*row) for row in self._db.execute(statement, values)]
+
+    def page(self, before: str) -> tuple[list[Position], str | None]:
+        """What an archived page holds, and the cursor of the one behind it."""
+        end = self.walk(before, 1, ends=True)
+        found = self.walk(before, ARCHIVE_PAGE_MOST + 1, until=end[0] if end else None)
+        places = found[:ARCHIVE_PAGE_MOST]
+        more = len(found) > ARCHIVE_PAGE_MOST or bool(end and self.walk(cursor_behind(end), 1))
+        return places, cursor_behind(places) if more else None
+
+    def _for(self, entry: str, *, but: Sequence[str] = ()) -> list[str]:
+        """The conditions for a table of entries, without those that hold anyway."""
+        return [condition.format(e=entry) for condition in self._conditions if condition not in but]
+
+    def _said(self, selection: Selection) -> Iterator[str]:
+        """The conditions; `{e}` stands for the entry."""
+        tag = "EXISTS (SELECT 1 FROM entry_tags t INDEXED BY entry_tags_by_entry WHERE t.entry_id = {{e}}.id AND {})"
+        topic = "t.topic = :topic AND " if selection.topic is not None else ""
+        if selection.aspect is not None:
+            yield tag.format(topic + "t.aspect = :aspect")
+        elif selection.topic is not None:
+            yield tag.format(topic + "t.aspect IS NULL")
+        if selection.min_score is not None:
+            yield tag.format(topic + "t.aspect IS NULL AND t.score >= :min_score")
+        if selection.feed is not None:
+            yield self._by_feeds("subscription_url = :feed OR url = :feed OR title = :feed COLLATE NOCASE")
+        if selection.tag is not None:
+            yield self._by_feeds("EXISTS (SELECT 1 FROM json_each(feeds.tags) WHERE value = :tag)")
+        if selection.language is not None:
+            yield "{e}.language = :language"
+        if selection.country is not None:
+            yield "EXISTS (SELECT 1 FROM entry_countries k WHERE k.entry_id = {e}.id AND k.country = :country)"
+        if selection.search is not None:
+            yield "EXISTS (SELECT 1 FROM entries_fts WHERE entries_fts MATCH :search AND rowid = {e}.id)"
+        if selection.min_outlets is not None:
+            yield "EXISTS (SELECT 1 FROM stories s WHERE s.id = {e}.story_id AND s.feed_count >= :min_outlets)"
+
+    def _by_feeds(self, which: str) -> str:
+        ids = [str(row[0]) for row in self._db.execute(f"SELECT id FROM feeds WHERE {which}", self._values)]
+        return f"{{e}}.feed_id = {ids[0]}" if len(ids) == 1 else f"{{e}}.feed_id IN ({', '.join(ids)})"
+
+    def _begin(self, selection: Selection) -> tuple[str, str, tuple[str, str]]:
+        """Where to look: what to read from, under which condition, and the columns of its order."""
+        said = self._conditions
+        feeds = tuple(condition for condition in said if "feed_id" in condition)
+        rare = {
+            "SELECT entry_id AS id FROM entry_countries WHERE country = :country": _naming(
+                "entry_countries", said
+            ),
+            "SELECT rowid AS id FROM entries_fts WHERE entries_fts MATCH :search": _naming(
+                "entries_fts", said
+            ),
+            f"SELECT e.id FROM entries e WHERE {' AND '.join(each.format(e='e') for each in feeds)}": feeds,
+        }
+        listed = "e.listed_at", "e.id"
+        for statement, met in rare.items():
+            if met:
+                counted = f"SELECT count(*) FROM (SELECT 1 FROM ({statement}) LIMIT {FEW + 1})"
+                with in_time(self._db):
+                    if self._db.execute(counted, self._values).fetchone()[0] <= FEW:
+                        self._met = met
+                        return f"({statement}) rare CROSS JOIN entries e ON e.id = rare.id", "1", listed
+        if selection.topic is not None:
+            self._met = said[:1]
+            aspect = "p.aspect IS NULL" if selection.aspect is None else "p.aspect = :aspect"
+            tags = "entry_tags p INDEXED BY entry_tags_by_topic CROSS JOIN entries e ON e.id = p.entry_id"
+            return tags, f"p.topic = :topic AND {aspect}", ("p.listed_at", "p.entry_id")
+        index = "entries_by_feed" if any(" = " in condition for condition in feeds) else "entries_by_listed"
+        return f"entries e INDEXED BY {index}", "1", listed
+
+
+def _naming(table: str, conditions: Sequence[str]) -> tuple[str, ...]:
+    return tuple(condition for condition in conditions if f" {table} " in condition)
+
+
+def understood(db: sqlite3.Connection, query: str) -> str:
+    """A query that FTS5 understands: as it is, or else its words."""
+    query = text.clean(query)
+    try:
+        db.execute("SELECT 1 FROM entries_fts WHERE entries_fts MATCH ? LIMIT 1", (query,)).fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # no matter of the query's form
+            raise
+        return " ".join('"' + word.replace('"', '""') + '"' for word in query.split()) or '""'
+    return query
+
+
+@contextmanager
+def in_time(db: sqlite3.Connection) -> Iterator[None]:
+    """Give up what takes longer than a search may."""
+    with limited(db, SEARCH_LIMIT):
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+            raise StoreError(f"the search took longer than {SEARCH_LIMIT.total_seconds():.0f} s") from None
+
+
+_CURSOR = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-(\d{1,18})", re.ASCII)
+
+
+def cursor_behind(places: Sequence[Position]) -> str | None:
+    """The cursor behind the last of some places; None where there are none."""
+    if not places:
+        return None
+    return f"{places[-1].listed_at.replace('-', '').replace(':', '')}-{places[-1].entry_id}"
+
+
+def place_of(cursor: str) -> tuple[str, int]:
+    """What a cursor names. Raises UnknownError for what is none."""
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise UnknownError(f"{cursor[:80]!r} is no cursor; one looks like 20251120T120000Z-123")
+    year, month, day, hour, minute, second, entry_id = found.groups()
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second}Z", int(entry_id)
 
 
 def _grouped(cursor: Iterable[sqlite3.Row], kind: Callable[..., T]) -> dict[int, tuple[T, ...]]:
@@ -283,6 +529,9 @@ def write_findings(db: sqlite3.Connection, entries: Iterable[tuple[int, Entry]])
     """What we make of entries: their tags, the evidence for them, and whom they say they copied."""
     entries = tuple(entries)
     write_tags(db, [(entry_id, entry.tags, entry.matches) for entry_id, entry in entries])
+    countries = [(entry_id, country) for entry_id, entry in entries for country in entry.countries]
+    if countries:
+        db.executemany("INSERT OR IGNORE INTO entry_countries VALUES (?, ?)", countries)
     attributions = [(entry_id, a.name, a.url) for entry_id, entry in entries for a in entry.attributions]
     if attributions:
         db.executemany("INSERT INTO attributions VALUES (?, ?, ?)", attributions)
@@ -293,10 +542,10 @@ def write_tags(
 ) -> None:
     tags, matches = [], []
     for entry_id, some_tags, some_matches in entries:
-        tags += [(entry_id, tag.topic, tag.aspect, tag.score) for tag in some_tags]
+        tags += [(tag.topic, tag.aspect, tag.score, entry_id) for tag in some_tags]
         matches += [(entry_id, m.topic, m.rule, m.term, m.field, m.start, m.end) for m in some_matches]
     if tags:
-        db.executemany("INSERT INTO entry_tags VALUES (?, ?, ?, ?)", tags)
+        db.executemany("INSERT INTO entry_tags SELECT id, ?, ?, ?, listed_at FROM entries WHERE id = ?", tags)
     if matches:
         db.executemany("INSERT INTO matches VALUES (?, ?, ?, ?, ?, ?, ?)", matches)
 
@@ -307,17 +556,3 @@ def unindex(db: sqlite3.Connection, row: sqlite3.Row) -> None:
         "INSERT INTO entries_fts (entries_fts, rowid, title, text) VALUES ('delete', ?, ?, ?)",
         (row["id"], row["title"], row["text"]),
     )
-
-
-def recount(db: sqlite3.Connection, article_id: int) -> None:
-    """Bring an article's counts and canonical entry in line with its entries."""
-    count, feeds, first = db.execute(
-        "SELECT count(*), count(DISTINCT feed_id), min(id) FROM entries WHERE article_id = ?", (article_id,)
-    ).fetchone()
-    if count == 0:
-        db.execute("DELETE FROM articles WHERE id = ?", (article_id,))
-    else:
-        db.execute(
-            "UPDATE articles SET entry_count = ?, feed_count = ?, canonical_entry_id = ? WHERE id = ?",
-            (count, feeds, first, article_id),
-        )

@@ -64,12 +64,11 @@ class Polls(Database):
                 f"""WITH
                     -- Without the keyword it would be counted again for every row.
                     held AS MATERIALIZED (
-                        SELECT host, count(*) AS held FROM feeds WHERE leased_until > :now GROUP BY host),
+                        SELECT host AS holder, count(*) AS number FROM feeds WHERE leased_until > :now GROUP BY host),
                     free AS (
-                        SELECT id, host, next_poll_at,
-                               row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id) AS rank,
-                               coalesce((SELECT held FROM held WHERE held.host = feeds.host), 0) AS held
-                          FROM feeds WHERE {wanted})
+                        SELECT id, host, next_poll_at, coalesce(number, 0) AS held,
+                               row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id) AS rank
+                          FROM feeds LEFT JOIN held ON holder = host WHERE {wanted})
                     UPDATE feeds SET fence = fence + 1, leased_until = :until, claimed_at = :now
                      WHERE id IN (SELECT id FROM free WHERE rank + held <= :per_host AND {spaced}
                                    ORDER BY rank + held, next_poll_at, id LIMIT :limit)
@@ -94,7 +93,7 @@ class Polls(Database):
         return found is not None
 
     def mend_clock(self, now: datetime) -> int:
-        """After the clock was put back: end claims that lie in the future, make due what was polled there.
+        """After the clock was put back: end claims that lie in the future, make due what was polled or held there.
 
         Returns:
             How many feeds would have waited for the clock to come by again.
@@ -105,12 +104,21 @@ class Polls(Database):
             if db.execute(f"SELECT 1 FROM feeds WHERE {ahead} LIMIT 1", values).fetchone() is None:
                 return 0
         with self._write() as db:
-            return db.execute(
+            # What a poll of the future was told to wait for (`Retry-After`) holds other feeds as long.
+            held = db.execute(
+                f"""UPDATE feeds SET next_poll_at = :now
+                     WHERE {ahead} IS NOT TRUE AND next_poll_at IN (
+                           SELECT next_poll_at FROM feeds
+                            WHERE last_polled_at > :ahead AND http_status IN (429, 503))""",
+                values,
+            ).rowcount
+            ended = db.execute(
                 f"""UPDATE feeds SET leased_until = NULL, claimed_at = NULL, next_poll_at = min(next_poll_at, :now),
                            last_polled_at = min(last_polled_at, :now)
                      WHERE {ahead}""",
                 values,
             ).rowcount
+            return held + ended
 
     def make_due(self, now: datetime, ids: Sequence[int] | None = None) -> int:
         """Make feeds due now, all that are not paused or those of `ids`; returns how many there are."""

@@ -1,7 +1,7 @@
 """What polls learned, written in one transaction for a group of them."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,8 +17,9 @@ from aggregator.model import (
 )
 from aggregator.store import rows
 from aggregator.store.database import Database, chunks, insert_into, next_id, touch, update_of
-from aggregator.store.entries import erase, recount, unindex, write_findings
+from aggregator.store.entries import erase, unindex, write_findings
 from aggregator.store.feeds import write_events
+from aggregator.store.links import Links
 from aggregator.store.rows import stamp
 
 REVISIONS_KEPT = 100
@@ -72,7 +73,12 @@ class Records(Database):
                 )
         return tuple(found.values()), frozenset(removed)
 
-    def record(self, outcomes: Sequence[PollOutcome], now: datetime) -> tuple[Recorded, ...]:
+    def record(
+        self,
+        outcomes: Sequence[PollOutcome],
+        now: datetime,
+        link: Callable[[Links, Sequence[int]], None] | None = None,
+    ) -> tuple[Recorded, ...]:
         """Write everything that a group of polls learned, in one transaction.
 
         An outcome whose lease has passed to somebody else is left out: its feed has been claimed
@@ -81,12 +87,20 @@ class Records(Database):
         Args:
             outcomes: at most one for each feed.
             now: the time that new entries are first seen at.
+            link: finds what the new and revised entries belong to, within the same
+                transaction; None: each new one is an article of its own.
 
         Returns:
             What was written, in the order of `outcomes`.
         """
         with self._write() as db:
-            return tuple(Recording(db, outcome, stamp(now)).run() for outcome in outcomes)
+            recordings = [Recording(db, outcome, stamp(now)) for outcome in outcomes]
+            recorded = tuple(recording.run() for recording in recordings)
+            before = {entry: text for recording in recordings for entry, text in recording.before.items()}
+            written = [entry for recording in recordings for entry in (*recording.before, *recording.new)]
+            if link and written:
+                link(Links(db, now, before), written)
+            return recorded
 
 
 class Recording:
@@ -98,6 +112,8 @@ class Recording:
         self.now = now
         self.feed_id = outcome.claim.feed_id
         self.revised = 0
+        self.new: range = range(0)
+        self.before: dict[int, tuple[str, str]] = {}
 
     def run(self) -> Recorded:
         if not self._update_feed(self.outcome.state):
@@ -126,7 +142,9 @@ class Recording:
         given = {
             # What the operator did while it was being polled holds: it stays paused, or is due by another `every`.
             "status": "iif(status = 'paused', status, :status)",
-            "next_poll_at": "iif(every_seconds IS :every_seconds, :next_poll_at, min(:next_poll_at, :now))",
+            # Nor is it due before the end of a pause that its host has asked for meanwhile.
+            "next_poll_at": """iif(every_seconds IS :every_seconds,
+                                   max(:next_poll_at, next_poll_at), min(:next_poll_at, :now))""",
             "title": "coalesce(name, :own_title)",
             "leased_until": "NULL",
         }
@@ -136,8 +154,12 @@ class Recording:
         if self.db.execute(statement, values).rowcount != 1:
             return False
         if self.outcome.holds_host:
+            # Names under the domain, whatever their port; a name holds no sign that GLOB takes for a pattern.
             self.db.execute(
-                "UPDATE feeds SET next_poll_at = max(next_poll_at, :next_poll_at) WHERE host = :host", values
+                """UPDATE feeds SET next_poll_at = max(next_poll_at, :next_poll_at)
+                    WHERE host = :host
+                       OR '.' || substr(host, 1, instr(host || ':', ':') - 1) GLOB '*.' || :domain""",
+                {**values, "domain": self.outcome.holds_domain},
             )
         if state.url != claim.state.url or claim.state.status is FeedStatus.GONE:
             self._merge(state.url)
@@ -159,20 +181,13 @@ class Recording:
         # later stands by when we found it, so that nothing slips in below what was already read.
         backfill = self.outcome.claim.state.last_changed_at is None
         next_entry = next_id(db, "entries")
+        # Each is an article of its own until it is linked.
         next_article = next_id(db, "articles")
         articles, inserted, indexed = [], [], []
-        joined: set[int] = set()
-        known = self._articles([entry.url_key for entry in entries if entry.url_key is not None])
-        for entry_id, entry in enumerate(entries, next_entry):
-            article_id = None if entry.url_key is None else known.get(entry.url_key)
-            if article_id is None:
-                article_id = next_article
-                next_article += 1
-                articles.append((article_id, entry_id, 1, 1, now))
-            else:
-                joined.add(article_id)
-            if entry.url_key is not None:
-                known[entry.url_key] = article_id
+        for number, entry in enumerate(entries):
+            entry_id, article_id = next_entry + number, next_article + number
+            uid = rows.uid(url, entry.key)
+            articles.append((article_id, entry_id, now, uid))
             listed = now
             if backfill and entry.published_at is not None:
                 listed = min(now, stamp(entry.published_at))
@@ -183,33 +198,24 @@ class Recording:
                     "first_seen_at": now,
                     "last_seen_at": stamp(self.outcome.started_at),
                     "changed_at": now,
+                    "significant_at": now,
                     "listed_at": listed,
                     "article_id": article_id,
-                    "uid": rows.uid(url, entry.key),
+                    "uid": uid,
                     "key": entry.key,
                     **rows.content_values(entry),
                 }
             )
             indexed.append((entry_id, entry.title, entry.text))
         db.executemany(
-            "INSERT INTO articles (id, canonical_entry_id, entry_count, feed_count, first_seen_at) VALUES (?,?,?,?,?)",
+            """INSERT INTO articles (id, canonical_entry_id, entry_count, feed_count, first_seen_at, uid)
+               VALUES (?, ?, 1, 1, ?, ?)""",
             articles,
         )
         db.executemany(insert_into("entries", tuple(inserted[0])), inserted)
         db.executemany("INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)", indexed)
         write_findings(db, enumerate(entries, next_entry))
-        for article_id in joined:
-            recount(db, article_id)
-
-    def _articles(self, url_keys: Sequence[int]) -> dict[int, int]:
-        """The articles that entries of these canonical URLs already belong to."""
-        found: dict[int, int] = {}
-        for part in chunks(url_keys):
-            marks = ",".join("?" * len(part))
-            # The first entry of each decides, so the others come before it.
-            statement = f"SELECT url_key, article_id FROM entries WHERE url_key IN ({marks}) ORDER BY id DESC"
-            found.update((row[0], row[1]) for row in self.db.execute(statement, tuple(part)))
-        return found
+        self.new = range(next_entry, next_entry + len(entries))
 
     def _revise(self, entry_id: int, entry: Entry) -> None:
         db = self.db
@@ -232,14 +238,15 @@ class Recording:
                 (entry_id, old["revision"] - REVISIONS_KEPT),
             )
             values |= {"revision": old["revision"] + 1, "changed_at": self.now}
-        if (old["title"], old["text"]) != (entry.title, entry.text):
+        self.before[entry_id] = (old["title"], old["text"])
+        if self.before[entry_id] != (entry.title, entry.text):
             unindex(db, old)
             db.execute(
                 "INSERT INTO entries_fts (rowid, title, text) VALUES (?, ?, ?)",
                 (entry_id, entry.title, entry.text),
             )
         db.execute(update_of("entries", values, "id = :id"), {**values, "id": entry_id})
-        erase(db, entry_id, "entry_tags", "matches", "attributions")
+        erase(db, entry_id, "entry_tags", "matches", "attributions", "entry_countries")
         write_findings(db, [(entry_id, entry)])
 
     def _log(self, new: int, revised: int) -> None:

@@ -126,6 +126,8 @@ def state_values(state: FeedState) -> dict[str, Any]:
         "moved_since": stamp_or_none(state.moved_since),
         "moved_times": state.moved_times,
         "silent_since": stamp_or_none(state.silent_since),
+        "hub_url": state.hub_url,
+        "topic_url": state.topic_url,
         "host": host(state.url),
     }
 
@@ -162,6 +164,8 @@ def state(row: Row) -> FeedState:
         moved_since=moment_or_none(row["moved_since"]),
         moved_times=row["moved_times"],
         silent_since=moment_or_none(row["silent_since"]),
+        hub_url=row["hub_url"],
+        topic_url=row["topic_url"],
     )
 
 
@@ -221,9 +225,10 @@ def stored_entry(
     tags: tuple[Tag, ...] = (),
     matches: tuple[Match, ...] = (),
     attributions: tuple[Attribution, ...] = (),
+    countries: tuple[str, ...] = (),
     copies: tuple[Copy, ...] = (),
 ) -> StoredEntry:
-    """An entry from a row of `entries` joined with its feed's `feed_*` columns."""
+    """An entry from a row of `entries` joined with its feed's `feed_*` columns and `article_uid`."""
     return StoredEntry(
         id=row["id"],
         uid=row["uid"],
@@ -250,6 +255,10 @@ def stored_entry(
         tags=tags,
         matches=matches,
         attributions=attributions,
+        article_uid=row["article_uid"] or row["uid"],
+        story_id=row["story_id"],
+        significant_at=moment_or_none(row["significant_at"]),
+        countries=countries,
         copies=copies,
     )
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 1
+VERSION = 2
 """How many migrations there are; kept in `PRAGMA user_version` so that opening a current file is cheap."""
 
 _TABLES_1 = """
@@ -194,6 +194,230 @@ CREATE TABLE topics (
 ) STRICT, WITHOUT ROWID;
 """
 
+_TABLES_2 = """
+-- What is the same: articles and stories.
+ALTER TABLE entries ADD COLUMN significant_at TEXT;
+UPDATE entries SET significant_at = first_seen_at;
+CREATE INDEX entries_by_story ON entries (story_id) WHERE story_id IS NOT NULL;
+
+ALTER TABLE articles ADD COLUMN uid TEXT;
+ALTER TABLE articles ADD COLUMN story_id INTEGER;
+UPDATE articles SET uid = (SELECT uid FROM entries WHERE entries.id = canonical_entry_id);
+CREATE INDEX articles_by_story ON articles (story_id) WHERE story_id IS NOT NULL;
+
+-- Topics are few among many entries: their lists are read from here, not by looking through all entries.
+ALTER TABLE entry_tags ADD COLUMN listed_at TEXT;
+UPDATE entry_tags SET listed_at = (SELECT listed_at FROM entries WHERE entries.id = entry_id);
+DROP INDEX entry_tags_by_topic;
+CREATE INDEX entry_tags_by_topic ON entry_tags (topic, aspect, listed_at, entry_id);
+
+CREATE TABLE stories (
+    id INTEGER PRIMARY KEY,
+    title TEXT NOT NULL,
+    article_count INTEGER NOT NULL,
+    feed_count INTEGER NOT NULL,
+    first_seen_at TEXT NOT NULL,
+    last_seen_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX stories_by_time ON stories (last_seen_at, id);
+
+-- Why entries belong together; a is the smaller of the two ids.
+CREATE TABLE edges (
+    a INTEGER NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
+    b INTEGER NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
+    level TEXT NOT NULL CHECK (level IN ('article', 'story')),
+    method TEXT NOT NULL,
+    score REAL NOT NULL,
+    PRIMARY KEY (a, b, level)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX edges_by_b ON edges (b);
+
+-- What a person said of two entries: that they belong together, or do not.
+CREATE TABLE corrections (
+    a INTEGER NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
+    b INTEGER NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
+    level TEXT NOT NULL CHECK (level IN ('article', 'story')),
+    together INTEGER NOT NULL CHECK (together IN (0, 1)),
+    at TEXT NOT NULL,
+    PRIMARY KEY (a, b, level)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX corrections_by_b ON corrections (b);
+
+-- By what entries are compared, and the index that finds with whom; kept while they are in the window.
+CREATE TABLE fingerprints (
+    entry_id INTEGER PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE,
+    at TEXT NOT NULL,
+    article BLOB NOT NULL,
+    story BLOB NOT NULL
+) STRICT;
+CREATE INDEX fingerprints_by_time ON fingerprints (at);
+CREATE TABLE article_keys (
+    key INTEGER NOT NULL,
+    entry_id INTEGER NOT NULL,
+    PRIMARY KEY (key, entry_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE story_keys (
+    key INTEGER NOT NULL,
+    entry_id INTEGER NOT NULL,
+    PRIMARY KEY (key, entry_id)
+) STRICT, WITHOUT ROWID;
+
+-- Paragraphs at the ends of entries: those that many entries of a feed hold are its furniture.
+CREATE TABLE paragraphs (
+    feed_id INTEGER NOT NULL REFERENCES feeds (id),
+    key INTEGER NOT NULL,
+    entry_id INTEGER NOT NULL,
+    title_key INTEGER NOT NULL,
+    PRIMARY KEY (feed_id, key, entry_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE entry_countries (
+    entry_id INTEGER NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
+    country TEXT NOT NULL,
+    PRIMARY KEY (entry_id, country)
+) STRICT;
+CREATE INDEX entry_countries_by_country ON entry_countries (country, entry_id);
+
+-- WebSub: the hub that a feed names, and what it is called there.
+ALTER TABLE feeds ADD COLUMN hub_url TEXT;
+ALTER TABLE feeds ADD COLUMN topic_url TEXT;
+
+-- Who is sent our own feeds, and which other hubs are told of them (these without a lease). Each row is an
+-- outbox with room for one document: it waits there while `delivered` is not the ETag of the newest one.
+CREATE TABLE hub_subscribers (
+    id INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    callback TEXT NOT NULL,
+    host TEXT NOT NULL,
+    secret TEXT,
+    since TEXT NOT NULL,
+    leased_until TEXT,
+    delivered TEXT,
+    delivered_at TEXT,
+    due_at TEXT NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0,
+    last_error TEXT,
+    UNIQUE (topic, callback)
+) STRICT;
+CREATE INDEX hub_subscribers_by_host ON hub_subscribers (host);
+
+-- Our own subscriptions at the hubs of feeds we follow.
+CREATE TABLE hub_subscriptions (
+    feed_id INTEGER PRIMARY KEY REFERENCES feeds (id),
+    hub TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    callback TEXT NOT NULL UNIQUE,
+    secret TEXT NOT NULL,
+    due_at TEXT NOT NULL,
+    leased_until TEXT,
+    failures INTEGER NOT NULL DEFAULT 0,
+    last_error TEXT,
+    pushed_at TEXT,
+    trusted INTEGER NOT NULL DEFAULT 0 CHECK (trusted IN (0, 1))
+) STRICT;
+
+-- Days of which entries were listed: with how many changes since they were counted, and whether entries of them
+-- have been removed; such a day keeps its counts.
+CREATE TABLE counted_days (
+    day TEXT PRIMARY KEY,
+    changes INTEGER NOT NULL,
+    sealed INTEGER NOT NULL DEFAULT 0 CHECK (sealed IN (0, 1))
+) STRICT, WITHOUT ROWID;
+INSERT INTO counted_days (day, changes) SELECT DISTINCT substr(listed_at, 1, 10), 1 FROM entries;
+CREATE TRIGGER counted_entry AFTER INSERT ON entries BEGIN
+    INSERT INTO counted_days (day, changes) VALUES (substr(NEW.listed_at, 1, 10), 1)
+    ON CONFLICT (day) DO UPDATE SET changes = changes + 1;
+END;
+-- An article is counted once: what joins or leaves it may move it from one of its days to another.
+CREATE TRIGGER counted_change AFTER UPDATE OF article_id, story_id, language ON entries
+    WHEN NEW.article_id != OLD.article_id OR NEW.story_id IS NOT OLD.story_id OR NEW.language IS NOT OLD.language
+BEGIN
+    INSERT INTO counted_days (day, changes)
+    SELECT substr(listed_at, 1, 10), 1 FROM entries WHERE article_id IN (NEW.article_id, OLD.article_id)
+    ON CONFLICT (day) DO UPDATE SET changes = changes + 1;
+END;
+CREATE TRIGGER counted_removal AFTER DELETE ON entries BEGIN
+    INSERT INTO counted_days (day, changes, sealed) VALUES (substr(OLD.listed_at, 1, 10), 0, 1)
+    ON CONFLICT (day) DO UPDATE SET sealed = 1;
+END;
+CREATE TRIGGER counted_tag AFTER INSERT ON entry_tags BEGIN
+    INSERT INTO counted_days (day, changes)
+    SELECT substr(listed_at, 1, 10), 1 FROM entries WHERE id = NEW.entry_id
+    ON CONFLICT (day) DO UPDATE SET changes = changes + 1;
+END;
+CREATE TRIGGER counted_untagging AFTER DELETE ON entry_tags BEGIN
+    INSERT INTO counted_days (day, changes)
+    SELECT substr(listed_at, 1, 10), 1 FROM entries WHERE id = OLD.entry_id
+    ON CONFLICT (day) DO UPDATE SET changes = changes + 1;
+END;
+
+-- What each feed told each day; in these tables the language 'all' is all of them together, 'und' an unknown one.
+CREATE TABLE feed_daily (
+    day TEXT NOT NULL,
+    language TEXT NOT NULL,
+    feed_id INTEGER NOT NULL REFERENCES feeds (id),
+    articles INTEGER NOT NULL,
+    stories INTEGER NOT NULL,
+    PRIMARY KEY (day, language, feed_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX feed_daily_by_feed ON feed_daily (feed_id, language, day);
+
+CREATE TABLE topic_feed_daily (
+    topic TEXT NOT NULL,
+    day TEXT NOT NULL,
+    language TEXT NOT NULL,
+    feed_id INTEGER NOT NULL REFERENCES feeds (id),
+    entries INTEGER NOT NULL,
+    articles INTEGER NOT NULL,
+    threats INTEGER NOT NULL,
+    acts INTEGER NOT NULL,
+    stories INTEGER NOT NULL,
+    PRIMARY KEY (topic, day, language, feed_id)
+) STRICT, WITHOUT ROWID;
+
+-- The trend indices: the days whose mean is 100, what each feed brings, and the result.
+CREATE TABLE topic_baselines (
+    topic TEXT NOT NULL,
+    language TEXT NOT NULL,
+    measure TEXT NOT NULL CHECK (measure IN ('articles', 'threats', 'acts', 'stories')),
+    first_day TEXT NOT NULL,
+    last_day TEXT NOT NULL,
+    configured INTEGER NOT NULL CHECK (configured IN (0, 1)),
+    PRIMARY KEY (topic, language, measure)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE topic_weights (
+    topic TEXT NOT NULL,
+    language TEXT NOT NULL,
+    measure TEXT NOT NULL CHECK (measure IN ('articles', 'threats', 'acts', 'stories')),
+    feed_id INTEGER NOT NULL REFERENCES feeds (id),
+    since TEXT NOT NULL,
+    share REAL NOT NULL,
+    PRIMARY KEY (topic, language, measure, feed_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE topic_daily (
+    topic TEXT NOT NULL,
+    day TEXT NOT NULL,
+    language TEXT NOT NULL,
+    entries INTEGER NOT NULL,
+    articles INTEGER NOT NULL,
+    total_articles INTEGER NOT NULL,
+    threats INTEGER NOT NULL,
+    acts INTEGER NOT NULL,
+    stories INTEGER NOT NULL,
+    total_stories INTEGER NOT NULL,
+    observed INTEGER,
+    expected REAL,
+    index_value REAL,
+    threats_value REAL,
+    acts_value REAL,
+    stories_value REAL,
+    score REAL,
+    PRIMARY KEY (topic, language, day)
+) STRICT, WITHOUT ROWID;
+"""
+
 
 def migrations() -> "Migrations":
     """The ordered set of migrations. sqlite-utils is imported only where one is pending."""
@@ -209,6 +433,10 @@ def migrations() -> "Migrations":
         )
         # A larger buffer than the default of 1 MiB makes fewer, larger segments to merge later.
         db.execute("INSERT INTO entries_fts (entries_fts, rank) VALUES ('hashsize', 8388608)")
+
+    @steps()
+    def m002_articles_and_stories(db: "Database") -> None:
+        _script(db.conn, _TABLES_2)
 
     return steps
 

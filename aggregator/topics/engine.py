@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 from ahocorasick_rs import AhoCorasick
 
-from aggregator.model import EntryText, Match, Tag
+from aggregator.model import EntryText, Match, Sides, Tag
 from aggregator.topics.words import Accepts, fold
 
 FIELDS = ("title", "summary", "text", "categories")
+KINDS = ("threat", "act")
 PLACES = ("title", "lead", "body", "deep", "categories")
 """Where a term can stand: the `lead` is the summary, or the opening of a text that has none."""
 
@@ -126,12 +127,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Aspect:
-    """One side of a topic, with rules of its own; tagged only where the topic is."""
+    """One side of a topic, with rules of its own; tagged only where the topic is.
+
+    `kind` says whether it tells of a `threat` or of an `act`, for the trend; None: of neither, or of both.
+    """
 
     slug: str
     title: str
     threshold: float
     rules: tuple[Rule, ...]
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,14 @@ class Topic:
     rules: tuple[Rule, ...]
     aspects: tuple[Aspect, ...]
     revision: str
+
+    @property
+    def sides(self) -> Sides:
+        """Which aspects tell of threats, and which of acts."""
+        threats, acts = (
+            tuple(aspect.slug for aspect in self.aspects if aspect.kind == kind) for kind in KINDS
+        )
+        return Sides(self.slug, threats, acts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from aggregator.errors import ConfigError, Problem
 from aggregator.model import Document, Path
 from aggregator.topics.engine import (
     ABBREVIATION,
+    KINDS,
     MAX_SCORE,
     PLACES,
     Aspect,
@@ -36,7 +37,7 @@ _SHARES: Mapping[str, float] = MappingProxyType(
 _THRESHOLD = 50.0
 
 _PACK_KEYS = ("slug", "title", "description", "threshold", "places", "concepts", "rules", "aspects")
-_ASPECT_KEYS = ("title", "threshold", "rules")
+_ASPECT_KEYS = ("title", "kind", "threshold", "rules")
 _RULE_KEYS = ("all", "any", "none", "within", "in", "weight", "languages", "feeds", "note")
 _CONCEPT_WORDS = ("any", "include", "except")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -172,6 +173,7 @@ class _Compiler:
                     self._text(document, (*path, "title"), aspect, name),
                     bar,
                     self._rules(document, slug, (*path, "rules"), aspect.get("rules", {}), bar, f"{name}/"),
+                    self._kind(document, (*path, "kind"), aspect),
                 )
             )
         decisive = {key: value for key, value in data.items() if key not in ("title", "description")}
@@ -186,6 +188,15 @@ class _Compiler:
             tuple(aspects),
             hashlib.sha256(pinned.encode()).hexdigest()[:16],
         )
+
+    def _kind(self, document: Document, path: Path, aspect: Mapping[str, Any]) -> str | None:
+        value = aspect.get("kind")
+        if value is None or value in KINDS:
+            return value
+        self._wrong(
+            document, path, f"must be {' or '.join(KINDS)}, not {value!r}; leave it out where it is neither"
+        )
+        return None
 
     def _slug(self, document: Document, path: Path, value: Any) -> str:
         if isinstance(value, str) and _SLUG.fullmatch(value):

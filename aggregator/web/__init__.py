@@ -1,58 +1,54 @@
-"""The web: output feeds for readers, one page for people, and nothing that changes anything.
+"""The web: output feeds for readers, pages for people, an API for programs.
 
-`make_app` gives an ASGI application. Whatever the answer, its way out is the same, so every one of them,
-errors included, carries the security headers. Nothing from a request reaches the file system, nothing
-foreign is shown as anything but text, and there is no script.
+`make_app` gives an ASGI application. Every request comes in by one gate (the name of the server, the method, who
+asks), and every answer goes out by one, so each of them, errors included, carries the security headers. What
+changes something is listed in one place, behind one guard. Nothing from a request reaches the file system.
+
+    auth      who may enter, and the guard before every change
+    safety    headers, and foreign HTML made fit to show
+    feeds     output feeds;   pages    for people;   api    for programs
+    site      what all of them ask of the program around them
 """
 
-import asyncio
-import base64
-import binascii
-import hmac
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from aggregator.errors import AggregatorError, ServeError, UnknownError
+from aggregator.push import Push
 from aggregator.web.site import Site
 
-__all__ = ["Guesses", "Site", "check_bind", "hosts_of", "make_app"]
+__all__ = ["Site", "check_bind", "hosts_of", "make_app"]
 
 _log = logging.getLogger(__name__)
 
-_POLICY = (
-    b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    b"base-uri 'none'; frame-ancestors 'none'"
-)
-_SECURITY = [
-    (b"content-security-policy", _POLICY),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-]
 _ANY_ADDRESS = "any address"
 """Among the names a server answers to: every numeric address. No name can be made to point at one."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_FOR_ALL = frozenset({"/healthz", "/login"})
+"""What needs no password, beside the style sheet of the login page."""
 
 
-def check_bind(host: str, token: str | None) -> None:
+def check_bind(host: str, *secrets: str | None) -> None:
     """Refuse to serve others without a password.
 
     Args:
         host: the address or name to bind to.
-        token: the password readers must give; None: there is none.
+        secrets: the password and the token; None: not set.
 
     Raises:
-        ServeError: the address can be reached from other machines and there is no token.
+        ServeError: the address can be reached from other machines, and none of them is set.
     """
-    if not token and not _is_loopback(host):
+    if not any(secrets) and not _is_loopback(host):
         raise ServeError(
-            f"{host} can be reached from other machines, and no password is set. Set AGGREGATOR_TOKEN to a long "
-            "random word, or bind to 127.0.0.1 and put a web server that checks passwords in front."
+            f"{host} can be reached from other machines, and no password is set. Name one in feeds.yaml "
+            "(web: password: env:NAME), or set AGGREGATOR_TOKEN to a long random word, or bind to 127.0.0.1 and put a "
+            "web server that checks passwords in front."
         )
 
 
@@ -90,28 +86,44 @@ def make_app(
     hosts: frozenset[str] = _LOOPBACK,
     token: str | None = None,
     metrics: Callable[[], tuple[bytes, str]] | None = None,
+    push: Callable[[], Push | None] = lambda: None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Any:
     """The ASGI application.
 
     Args:
-        site: what it shows.
+        site: what it shows; its settings say whether there is a password.
         hosts: names the `Host` header may carry, lower-case, without ports (see `hosts_of`).
-        token: needed by every route but `/healthz`, as the password of HTTP Basic (with any user name) or as
-            `?token=`; None: everything is open.
+        token: lets readers in; None: there is none. Where there is no password either, everything is open.
+        stopping: whether the server is about to end, so that connections which only wait are to end, too.
+        push: gives what answers at `/hub` and below `/push/`; None: nothing yet.
         metrics: gives what `/metrics` answers and its media type; None: there is no such page.
+
+    Raises:
+        ServeError: the password in the settings cannot be used.
     """
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import Route, Router
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.responses import RedirectResponse, Response
+    from starlette.routing import Match, Route, Router
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from aggregator.web import safety
+    from aggregator.web.api import Api
+    from aggregator.web.auth import Access, Change, Form, RefusedError, Visitor, host_name, local
     from aggregator.web.feeds import Feeds, header, send_document
+    from aggregator.web.hub import HubPages
+    from aggregator.web.live import Live
     from aggregator.web.pages import Pages, static_files
 
+    settings = site.settings
+    access = Access(
+        settings.web.password, token, https=(settings.public_url or "").lower().startswith("https:")
+    )
     pages = Pages(site)
-    feeds = Feeds(site, pages.feed, private=token is not None)
-    guesses = Guesses()
+    feeds = Feeds(site, pages.feed, pages.error, private=not access.is_open)
+    api = Api(site)
+    hub = HubPages(push, lambda: site.settings.fetch.max_bytes)
     static = static_files(Path(__file__).parent / "static")
 
     async def opml(_: Request) -> Response:
@@ -138,48 +150,92 @@ def make_app(
         body, media_type = await run_in_threadpool(metrics)
         return Response(body, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
 
+    async def login(request: Request) -> Response:
+        target = local(request.query_params.get("to", "/"))
+        if access.is_open:
+            return RedirectResponse(target, HTTPStatus.SEE_OTHER)
+        if request.method != "POST":
+            return pages.login(request.scope, target, access.form_token(None))
+        form = await access.form(request, None)
+        target = local(form.get("to", "/"))
+        cookie = await access.log_in(request.scope, form.get("password", ""))
+        if cookie is None:
+            return pages.login(request.scope, target, access.form_token(None), wrong=True)
+        return RedirectResponse(
+            target, HTTPStatus.SEE_OTHER, {"Set-Cookie": cookie, "Cache-Control": "no-store"}
+        )
+
+    async def logout(request: Request, _: Form) -> Response:
+        cookie = access.log_out(request.scope)
+        return RedirectResponse(
+            "/login", HTTPStatus.SEE_OTHER, {"Set-Cookie": cookie, "Cache-Control": "no-store"}
+        )
+
     async def nothing_here(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise UnknownError("There is no page at this address.")
 
+    changes: Mapping[str, Change] = {"/logout": logout, **pages.changes()}
     router = Router(
         [
-            Route("/", pages.home),
+            *pages.routes(),
+            Route("/live", Live(site.version, stopping), methods=["GET"]),
             Route("/opml", opml),
             Route("/healthz", healthz),
             Route("/metrics", numbers),
+            Route("/login", login, methods=["GET", "POST"]),
+            *(Route(path, access.guarded(change), methods=["POST"]) for path, change in changes.items()),
         ],
         redirect_slashes=False,
         default=nothing_here,
     )
 
-    def refusal(scope: Scope) -> Any:
-        """The answer to a request that goes no further, or None."""
-        host = header(scope, b"host") or ""
-        name = _host_name(host)
+    def check_host(scope: Scope) -> None:
+        name = host_name(header(scope, b"host") or "")
         if name not in hosts and not (_ANY_ADDRESS in hosts and _is_address(name)):
-            return pages.error(
-                scope,
-                400,
+            raise RefusedError(
+                HTTPStatus.BAD_REQUEST,
                 "Not the name of this server",
                 f"This server does not answer to “{name}”. If readers reach it under that name, say so in "
                 "feeds.yaml: public_url.",
             )
-        if scope["method"] not in {"GET", "HEAD"}:
-            return pages.error(scope, 405, "Only for reading", "Use GET or HEAD.", {"Allow": "GET, HEAD"})
-        if (
-            token
-            and scope["path"] != "/healthz"
-            and not _knows(scope, header(scope, b"authorization"), token)
-        ):
-            challenge = {"WWW-Authenticate": 'Basic realm="aggregator", charset="UTF-8"'}
-            return pages.error(
-                scope,
-                401,
-                "A password is needed",
-                "Give the token as the password, with any user name, or add ?token=… to the address.",
-                challenge,
+
+    def room(path: str) -> ASGIApp:
+        if path == "/hub":
+            return hub
+        if path == "/feeds" or path.startswith(("/feeds/", "/feeds.")):
+            return feeds
+        return api if api.serves(path) else router
+
+    def check_method(scope: Scope) -> None:
+        allowed = {"GET", "HEAD"}
+        if room(scope["path"]) is router:
+            routes = (route for route in router.routes if isinstance(route, Route))
+            found = [route.methods or () for route in routes if route.matches(scope)[0] is not Match.NONE]
+            allowed = set().union(*found) or allowed
+        if scope["method"] not in allowed:
+            allow = ", ".join(sorted(allowed))
+            raise RefusedError(
+                HTTPStatus.METHOD_NOT_ALLOWED, "Not this way", f"Use {allow}.", {"Allow": allow}
             )
-        return None
+
+    def check_visitor(scope: Scope, visitor: Visitor | None) -> ASGIApp | None:
+        """The way to the login page for a person who has not been let in; a program is refused."""
+        if visitor is not None or scope["path"] in _FOR_ALL:
+            return None
+        if pages.is_for_person(scope):
+            given = parse_qsl(scope["query_string"].decode("latin-1"))
+            query = urlencode([(name, value) for name, value in given if name != "token"])
+            target = quote(scope["path"]) + ("?" + query if query else "")
+            to = quote(target if scope["method"] in {"GET", "HEAD"} else "/", safe="")
+            headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+            return RedirectResponse(f"/login?to={to}", HTTPStatus.SEE_OTHER, headers)
+        raise RefusedError(
+            HTTPStatus.UNAUTHORIZED,
+            "A password is needed",
+            "Give the password or the token as the password of HTTP Basic, with any user name, or add ?token=… to the "
+            "address.",
+            {"WWW-Authenticate": 'Basic realm="aggregator", charset="UTF-8"'},
+        )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -191,87 +247,41 @@ def make_app(
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], *_SECURITY]
+                message["headers"] = [*message["headers"], *safety.headers(site.settings.web.images)]
             await send(message)
 
+        path = scope["path"]
+        error_page = api.error if api.serves(path) else pages.error
+        answer: ASGIApp
         try:
-            path = scope["path"]
-            client = (scope.get("client") or ("",))[0]
-            answer = refusal(scope)
-            if token and path != "/healthz" and _given(scope, header(scope, b"authorization")) is not None:
-                if answer is None:
-                    guesses.right(client)
-                else:
-                    await asyncio.sleep(guesses.wrong(client))
-            if answer:
-                await answer(scope, receive, guarded)
-            elif path.startswith("/feeds/"):
-                await feeds(scope, receive, guarded)
-            elif document := static.get(path):
+            check_host(scope)
+            if path.startswith("/push/"):  # its address is the password: hubs are given no other
+                await hub(scope, receive, guarded)
+                return
+            if path != "/hub":
+                check_method(scope)
+            if document := static.get(path):
                 await send_document(scope, guarded, document, {"Cache-Control": "max-age=3600"})
-            else:
-                await router(scope, receive, guarded)
+                return
+            visitor = await access.visitor(scope)
+            scope["state"] = {"visitor": visitor, "csrf": access.form_token(visitor)}
+            answer = check_visitor(scope, visitor) or room(path)
+            await answer(scope, receive, guarded)
         except Exception as error:
             if started:
                 raise
-            if isinstance(error, UnknownError):
+            if isinstance(error, RefusedError):
+                answer = error_page(scope, error.status, error.title, str(error), error.headers)
+            elif isinstance(error, UnknownError):
                 answer = await pages.unknown(scope, str(error))
             elif isinstance(error, AggregatorError):
-                _log.warning("%s: %s", scope["path"], error)
+                _log.warning("%s: %s", path, error)
                 text = "The news cannot be read at the moment. Try again soon; the log says what is wrong."
-                answer = pages.error(scope, 503, "Not now", text, {"Retry-After": "30"})
+                answer = error_page(scope, 503, "Not now", text, {"Retry-After": "30"})
             else:
-                _log.exception("cannot answer %s", scope["path"])
-                answer = pages.error(
-                    scope, 500, "A fault of ours", "Something went wrong here; it has been logged."
-                )
+                _log.exception("cannot answer %s", path)
+                text = "Something went wrong here; it has been logged."
+                answer = error_page(scope, 500, "A fault of ours", text)
             await answer(scope, receive, guarded)
 
     return app
-
-
-def _host_name(host: str) -> str:
-    """The name in a `Host` header: lower-case, without port, brackets or a final dot."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-
-
-class Guesses:
-    """Slows down who guesses at the token: each wrong one doubles the wait, up to five seconds."""
-
-    FIRST, LONGEST, CLIENTS = 0.05, 5.0, 1_000
-
-    def __init__(self) -> None:
-        self._wrong: dict[str, int] = {}
-
-    def wrong(self, client: str) -> float:
-        """Count a wrong token; returns for how many seconds its answer is to wait."""
-        times = self._wrong.pop(client, 0)
-        self._wrong[client] = times + 1
-        if len(self._wrong) > self.CLIENTS:
-            del self._wrong[next(iter(self._wrong))]  # who has been quiet for longest
-        return min(self.FIRST * 2.0 ** min(times, 16), self.LONGEST)
-
-    def right(self, client: str) -> None:
-        """Forget a client's wrong tokens."""
-        self._wrong.pop(client, None)
-
-
-def _knows(scope: Any, authorization: str | None, token: str) -> bool:
-    """Whether a request brings the token; takes as long whether it is nearly right or quite wrong."""
-    given = _given(scope, authorization) or ""
-    return hmac.compare_digest(given.encode(errors="replace"), token.encode())
-
-
-def _given(scope: Any, authorization: str | None) -> str | None:
-    """The token that a request brings, right or wrong."""
-    kind, _, value = (authorization or "").partition(" ")
-    if kind.lower() == "basic":
-        try:
-            return base64.b64decode(value, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
-    found = parse_qs(scope["query_string"].decode("latin-1")).get("token")
-    return found[0] if found else None

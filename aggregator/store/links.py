@@ -1,0 +1,648 @@
+"""Articles and stories: which entries belong together, and the index that finds what an entry may belong to.
+
+`Links` is what a journey sees of the store within one write transaction: it reads, and it writes what has been
+decided; it decides nothing.
+"""
+
+import json
+import sqlite3
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+
+from aggregator.errors import UnknownError
+from aggregator.model import Edge, Level
+from aggregator.store import rows
+from aggregator.store.database import Database, chunks, next_id, touch
+from aggregator.store.rows import stamp
+
+HOLDERS = 40
+"""Of a key that more entries hold than this, those are looked at that came next before or after."""
+SINGLES = 6
+"""Of those that share a single key no more are looked at: nearly all of them have only a phrase in common."""
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Linkable:
+    """What of an entry decides what it belongs to.
+
+    Attributes:
+        id, uid, feed_id, article_id, story_id: the entry, and where it belongs now; a story may yet be missing.
+        feed_title, site_url: of its feed; `site_url` is the feed's own address where the site is not known.
+        guid, url, url_key, title, text, language: as in `model.Entry`; `url` is the article's own address.
+        at: when it was published, or else first seen.
+        credits: names of the outlets it says it took its text from.
+        countries: codes of the countries it is about.
+    """
+
+    id: int
+    uid: str
+    feed_id: int
+    article_id: int
+    story_id: int | None
+    feed_title: str
+    site_url: str
+    guid: str | None
+    url: str | None
+    url_key: int | None
+    title: str
+    text: str
+    language: str | None
+    at: datetime
+    credits: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """By what an entry is compared: packed, and the keys by which others find it."""
+
+    article: bytes
+    article_keys: tuple[int, ...]
+    story: bytes
+    story_keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An entry of an article, as far as it matters which of them is the original.
+
+    Attributes:
+        id, uid: the entry.
+        feed_title, site_url: of its feed, as in `Linkable`.
+        credits: names of the outlets it says it took its text from.
+        at: when it was published, or else first seen.
+    """
+
+    id: int
+    uid: str
+    feed_title: str
+    site_url: str
+    credits: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Entries that articles hold, and all that says how they hang together.
+
+    Attributes:
+        members: the entries, by id.
+        articles: of each entry, the article it belongs to now.
+        edges: between them, at the level of articles.
+        apart: pairs that a person has split.
+    """
+
+    members: Mapping[int, Member]
+    articles: Mapping[int, int]
+    edges: tuple[Edge, ...]
+    apart: frozenset[Pair]
+
+
+class Links:
+    """Articles and stories within one write transaction. Entries, articles, stories and paragraphs go by their numbers.
+
+    Args:
+        db: the writing connection, in a transaction.
+        now: the time.
+        before: title and text of revised entries as they were.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, now: datetime, before: Mapping[int, tuple[str, str]] | None = None
+    ) -> None:
+        self._db = db
+        self.now = now
+        self.before = before or {}
+        self._stories: set[int] = set()
+        self._last = db.execute("SELECT max(entry_id) FROM fingerprints").fetchone()[0] or 0
+        self._corrected = db.execute("SELECT 1 FROM corrections LIMIT 1").fetchone() is not None
+
+    def read(self, ids: Sequence[int]) -> tuple[Linkable, ...]:
+        """Entries, by ascending id."""
+        found = []
+        for part in chunks(sorted(ids)):
+            listed = "(" + ",".join(map(str, part)) + ")"
+            named: dict[int, list[str]] = {}
+            for row in self._db.execute(
+                f"SELECT entry_id, name FROM attributions WHERE entry_id IN {listed} ORDER BY rowid"
+            ):
+                named.setdefault(row[0], []).append(row[1])
+            countries: dict[int, list[str]] = {}
+            for row in self._db.execute(
+                f"SELECT entry_id, country FROM entry_countries WHERE entry_id IN {listed} ORDER BY rowid"
+            ):
+                countries.setdefault(row[0], []).append(row[1])
+            for row in self._db.execute(
+                f"""SELECT e.id, e.uid, e.feed_id, e.article_id, e.story_id, e.guid, e.url_key, e.title, e.text,
+                           e.language, coalesce(e.original_url, e.url) AS url,
+                           coalesce(e.published_at, e.first_seen_at) AS at,
+                           coalesce(f.title, f.url) AS feed_title, coalesce(f.site_url, f.url) AS site_url
+                      FROM entries e JOIN feeds f ON f.id = e.feed_id WHERE e.id IN {listed} ORDER BY e.id"""
+            ):
+                values = dict(row)
+                values["at"] = rows.moment(values["at"])
+                entry_id = row["id"]
+                found.append(
+                    Linkable(
+                        **values,
+                        countries=tuple(countries.get(entry_id, ())),
+                        credits=tuple(named.get(entry_id, ())),
+                    )
+                )
+        return tuple(found)
+
+    # ---------------------------------------------------------------------------- furniture
+
+    def count(self, entry: Linkable, keys: Sequence[int], title_key: int) -> tuple[int, ...]:
+        """Note which paragraphs an entry holds at its ends; returns those that were not noted of it before."""
+        return tuple(
+            row[0]
+            for row in self._db.execute(
+                """INSERT OR IGNORE INTO paragraphs (feed_id, entry_id, title_key, key)
+                   SELECT ?, ?, ?, value FROM json_each(?) RETURNING key""",
+                (entry.feed_id, entry.id, title_key, json.dumps(keys)),
+            ).fetchall()
+        )
+
+    def uncount(self, entry: Linkable, keys: Iterable[int]) -> None:
+        """Forget that an entry holds these paragraphs."""
+        self._db.executemany(
+            "DELETE FROM paragraphs WHERE feed_id = ? AND key = ? AND entry_id = ?",
+            [(entry.feed_id, key, entry.id) for key in keys],
+        )
+
+    def titles_over(self, feed_id: int, keys: Sequence[int], enough: int) -> dict[int, int]:
+        """Under how many different titles a feed has each of some paragraphs; nothing is counted far beyond enough."""
+        if not keys:
+            return {}
+        found = self._db.execute(
+            """SELECT value, (SELECT count(DISTINCT title_key) FROM (
+                                  SELECT title_key FROM paragraphs p WHERE p.feed_id = ? AND p.key = value LIMIT ?))
+                 FROM json_each(?)""",
+            (feed_id, 8 * enough, json.dumps(keys)),
+        )
+        return {row[0]: row[1] for row in found}
+
+    def holding(self, feed_id: int, keys: Iterable[int]) -> tuple[int, ...]:
+        """The entries of a feed that hold one of these paragraphs."""
+        found: set[int] = set()
+        for key in keys:
+            found.update(
+                row[0]
+                for row in self._db.execute(
+                    "SELECT entry_id FROM paragraphs WHERE feed_id = ? AND key = ?", (feed_id, key)
+                )
+            )
+        return tuple(sorted(found))
+
+    # ------------------------------------------------------------------------- fingerprints
+
+    def put(self, entry: Linkable, prints: Prints) -> None:
+        """Keep by what an entry is compared. Keys that it had before only cost a comparison, until it is dropped."""
+        self._last = max(self._last, entry.id)
+        self._db.execute(
+            "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?, ?)",
+            (entry.id, stamp(entry.at), prints.article, prints.story),
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO article_keys VALUES (?, ?)",
+            [(key, entry.id) for key in prints.article_keys],
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO story_keys VALUES (?, ?)", [(key, entry.id) for key in prints.story_keys]
+        )
+
+    def drop(self, entry_ids: Iterable[int]) -> None:
+        """Take entries out of the index; their keys stay until they are swept."""
+        self._db.executemany("DELETE FROM fingerprints WHERE entry_id = ?", [(one,) for one in entry_ids])
+
+    def sweep(self, part: int, parts: int) -> None:
+        """Remove the keys of entries that are out of the index, from one of so many parts of all keys."""
+        for table, least, bits in (("article_keys", -(2**63), 64), ("story_keys", 0, 32)):
+            first = least + part * 2**bits // parts
+            last = least + (part + 1) * 2**bits // parts - 1
+            self._db.execute(
+                f"""DELETE FROM {table} WHERE key BETWEEN ? AND ?
+                       AND NOT EXISTS (SELECT 1 FROM fingerprints f WHERE f.entry_id = {table}.entry_id)""",
+                (first, last),
+            )
+
+    def older_than(self, time: datetime, limit: int) -> tuple[int, ...]:
+        """Entries from before a time that are in the index."""
+        found = self._db.execute(
+            "SELECT entry_id FROM fingerprints WHERE at < ? ORDER BY at LIMIT ?", (stamp(time), limit)
+        )
+        return tuple(row[0] for row in found)
+
+    def same_address(self, entry: Linkable) -> tuple[int, ...]:
+        """The first other entry with the same canonical URL, whenever it came: through it they all hang together."""
+        found = self._db.execute(
+            "SELECT id FROM entries WHERE url_key = ? AND id != ? ORDER BY id LIMIT 1",
+            (entry.url_key, entry.id),
+        )
+        return tuple(row[0] for row in found)
+
+    def like_articles(
+        self, entry: Linkable, keys: Sequence[int], window: timedelta, limit: int
+    ) -> tuple[tuple[int, bytes], ...]:
+        """Other entries of the window that share keys of articles with one, those that share most first.
+
+        Returns:
+            Id and packed fingerprint of each.
+        """
+        earlier = self._holders("article_keys", "< :id ORDER BY entry_id DESC", entry.id, keys)
+        later = ()
+        if entry.id < self._last:
+            later = self._holders("article_keys", "> :id ORDER BY entry_id", entry.id, keys)
+        best = _sharing_most([*earlier, *later], limit)
+        found = self._db.execute(
+            """SELECT entry_id, article FROM fingerprints
+                WHERE entry_id IN (SELECT value FROM json_each(?)) AND at BETWEEN ? AND ?""",
+            (best, stamp(entry.at - window), stamp(entry.at + window)),
+        )
+        return tuple((row[0], row[1]) for row in found)
+
+    def like_stories(
+        self, entry: Linkable, keys: Sequence[int], window: timedelta, limit: int
+    ) -> tuple[tuple[int, int, bytes], ...]:
+        """Entries of the window that came before one, are in a story, and share keys of stories with it.
+
+        Returns:
+            Id, story and packed signature of each, of those that share most.
+        """
+        earlier = self._holders("story_keys", "< :id ORDER BY entry_id DESC", entry.id, keys)
+        best = _sharing_most(earlier, limit)
+        found = self._db.execute(
+            """SELECT f.entry_id, e.story_id, f.story FROM fingerprints f JOIN entries e ON e.id = f.entry_id
+                WHERE f.entry_id IN (SELECT value FROM json_each(?)) AND f.at BETWEEN ? AND ?
+                  AND e.story_id IS NOT NULL""",
+            (best, stamp(entry.at - window), stamp(entry.at + window)),
+        )
+        return tuple((row[0], row[1], row[2]) for row in found)
+
+    def _holders(self, table: str, where: str, entry_id: int, keys: Sequence[int]) -> list[list[str]]:
+        """Ids of the entries that hold each of some keys, where any do."""
+        # Joined, they cost a third of what a row for each would.
+        found = self._db.execute(
+            f"""SELECT (SELECT group_concat(entry_id) FROM (
+                           SELECT entry_id FROM {table} WHERE key = k.value AND entry_id {where} LIMIT {HOLDERS}))
+                  FROM json_each(:keys) k""",
+            {"id": entry_id, "keys": json.dumps(keys)},
+        )
+        return [row[0].split(",") for row in found if row[0]]
+
+    # -------------------------------------------------------------------------------- edges
+
+    def set_edges(self, entry_id: int, level: Level, edges: Iterable[Edge]) -> tuple[int, ...]:
+        """Replace the edges of an entry that were found; those by hand stay.
+
+        Returns:
+            The entries at the other ends, of old and new ones.
+        """
+        values = {"id": entry_id, "level": level.value}
+        found = "level = :level AND method != 'by hand'"
+        others = {
+            row[0]
+            for row in self._db.execute(
+                f"SELECT iif(a = :id, b, a) FROM edges WHERE (a = :id OR b = :id) AND {found}", values
+            )
+        }
+        if others:  # one that is out of the index could not be found again
+            self._db.execute(
+                f"""DELETE FROM edges WHERE (a = :id OR b = :id) AND {found}
+                       AND iif(a = :id, b, a) IN (SELECT entry_id FROM fingerprints)""",
+                values,
+            )
+        edges = tuple(edges)
+        self._db.executemany(
+            "INSERT OR IGNORE INTO edges VALUES (?, ?, ?, ?, ?)",
+            [(min(e.a, e.b), max(e.a, e.b), e.level.value, e.method, round(e.score, 3)) for e in edges],
+        )
+        others.update(e.a if e.b == entry_id else e.b for e in edges)
+        return tuple(sorted(others))
+
+    def cluster(self, entry_ids: Collection[int]) -> Cluster:
+        """All entries of the articles of some entries, and what holds them together."""
+        listed = "(" + ",".join(map(str, entry_ids)) + ")"
+        members: dict[int, Member] = {}
+        articles: dict[int, int] = {}
+        for row in self._db.execute(
+            f"""SELECT e.id, e.uid, e.article_id, coalesce(e.published_at, e.first_seen_at) AS at,
+                       coalesce(f.title, f.url) AS feed_title, coalesce(f.site_url, f.url) AS site_url,
+                       (SELECT group_concat(name, char(1)) FROM attributions WHERE entry_id = e.id) AS credits
+                  FROM entries e JOIN feeds f ON f.id = e.feed_id
+                 WHERE e.article_id IN (SELECT article_id FROM entries WHERE id IN {listed})"""
+        ):
+            named = tuple(row["credits"].split("\1")) if row["credits"] else ()
+            at = rows.moment(row["at"])
+            members[row["id"]] = Member(row["id"], row["uid"], row["feed_title"], row["site_url"], named, at)
+            articles[row["id"]] = row["article_id"]
+        listed = "(" + ",".join(map(str, members)) + ")"
+        edges = tuple(
+            Edge(row[0], row[1], Level.ARTICLE, row[2], row[3])
+            for row in self._db.execute(
+                f"SELECT a, b, method, score FROM edges WHERE level = 'article' AND a IN {listed} AND b IN {listed}"
+            )
+        )
+        return Cluster(members, articles, edges, self.apart(Level.ARTICLE, members))
+
+    def apart(self, level: Level, entry_ids: Iterable[int]) -> frozenset[Pair]:
+        """Pairs with one of these entries that a person has split."""
+        if not self._corrected:
+            return frozenset()
+        listed = "(" + ",".join(map(str, entry_ids)) + ")"
+        return frozenset(
+            (row[0], row[1])
+            for row in self._db.execute(
+                f"""SELECT a, b FROM corrections WHERE level = ? AND together = 0
+                       AND (a IN {listed} OR b IN {listed})""",
+                (level.value,),
+            )
+        )
+
+    def are_apart(self, story: int, other: int) -> bool:
+        """Whether a person has split an entry of one story from one of the other."""
+        found = self._db.execute(
+            """SELECT 1 FROM corrections c JOIN entries a ON a.id = c.a JOIN entries b ON b.id = c.b
+                WHERE c.level = 'story' AND c.together = 0
+                  AND ((a.story_id = :one AND b.story_id = :other) OR (a.story_id = :other AND b.story_id = :one))
+                LIMIT 1""",
+            {"one": story, "other": other},
+        )
+        return found.fetchone() is not None
+
+    def together(self, level: Level, entry_id: int) -> tuple[int, ...]:
+        """The entries that a person has said belong to this one."""
+        if not self._corrected:
+            return ()
+        return tuple(
+            row[0]
+            for row in self._db.execute(
+                """SELECT iif(a = :id, b, a) FROM corrections
+                    WHERE (a = :id OR b = :id) AND level = :level AND together = 1 ORDER BY 1""",
+                {"id": entry_id, "level": level.value},
+            )
+        )
+
+    # ----------------------------------------------------------------------------- articles
+
+    def place(self, entry_id: int) -> tuple[int, int | None]:
+        """The article and the story of an entry."""
+        row = self._db.execute(
+            "SELECT article_id, story_id FROM entries WHERE id = ?", (entry_id,)
+        ).fetchone()
+        return row[0], row[1]
+
+    def uid_of(self, article_id: int) -> str:
+        """The name of an article: the uid of the entry that it began with."""
+        uid: str = self._db.execute("SELECT uid FROM articles WHERE id = ?", (article_id,)).fetchone()[0]
+        return uid
+
+    def new_article(self, entry_id: int) -> int:
+        """An article that begins with an entry, in its story; its entries are given by `set_articles`."""
+        article_id = next_id(self._db, "articles")
+        self._db.execute(
+            """INSERT INTO articles (id, canonical_entry_id, entry_count, feed_count, first_seen_at, uid, story_id)
+               SELECT ?, id, 1, 1, first_seen_at, uid, story_id FROM entries WHERE id = ?""",
+            (article_id, entry_id),
+        )
+        return article_id
+
+    def set_articles(self, articles: Mapping[int, tuple[Collection[int], int]]) -> None:
+        """Make each article of exactly these entries, the second of the two its canonical one; they are of its story."""
+        touch(self._db)
+        for article_id, (entry_ids, _) in articles.items():
+            listed = "(" + ",".join(map(str, entry_ids)) + ")"
+            self._stories.update(
+                row[0]
+                for row in self._db.execute(
+                    f"SELECT DISTINCT story_id FROM entries WHERE id IN {listed} AND story_id IS NOT NULL"
+                )
+            )
+            self._db.execute(
+                f"""UPDATE entries SET article_id = :id, story_id = (SELECT story_id FROM articles WHERE id = :id)
+                     WHERE id IN {listed}""",
+                {"id": article_id},
+            )
+        for article_id, (_, canonical) in articles.items():  # once all entries are where they belong
+            self._db.execute(
+                """UPDATE articles SET canonical_entry_id = :canonical, entry_count = found.entries,
+                          feed_count = found.feeds, first_seen_at = found.first
+                     FROM (SELECT count(*) AS entries, count(DISTINCT feed_id) AS feeds, min(first_seen_at) AS first
+                             FROM entries WHERE article_id = :id) AS found
+                    WHERE id = :id""",
+                {"id": article_id, "canonical": canonical},
+            )
+
+    def drop_articles(self, article_ids: Iterable[int]) -> None:
+        """Remove articles whose entries have gone to others."""
+        self._db.executemany("DELETE FROM articles WHERE id = ?", [(one,) for one in article_ids])
+
+    # ------------------------------------------------------------------------------ stories
+
+    def new_story(self, article_id: int, title: str) -> int:
+        """Begin a story with an article that is in none; it has the article's number where that is free."""
+        values = (title, stamp(self.now), stamp(self.now))
+        statement = "INSERT OR IGNORE INTO stories VALUES (?, ?, 1, 1, ?, ?)"
+        story_id = article_id
+        if not self._db.execute(statement, (story_id, *values)).rowcount:
+            story_id = next_id(self._db, "stories")
+            self._db.execute(statement, (story_id, *values))
+        if self._enter(article_id, story_id) > 1:
+            self._stories.add(story_id)
+        return story_id
+
+    def _enter(self, article_id: int, story_id: int | None) -> int:
+        """Write down the story of an article; returns how many entries it has."""
+        self._db.execute("UPDATE articles SET story_id = ? WHERE id = ?", (story_id, article_id))
+        return self._db.execute(
+            "UPDATE entries SET story_id = ? WHERE article_id = ?", (story_id, article_id)
+        ).rowcount
+
+    def set_story(self, article_id: int, story_id: int | None) -> None:
+        """Put an article into a story, or into none, out of the one it was in."""
+        before = self._db.execute("SELECT story_id FROM articles WHERE id = ?", (article_id,)).fetchone()[0]
+        self._enter(article_id, story_id)
+        self._stories.update(one for one in (before, story_id) if one is not None)
+
+    def articles_of(self, story_id: int) -> tuple[int, ...]:
+        """The articles of a story."""
+        found = self._db.execute("SELECT id FROM articles WHERE story_id = ? ORDER BY id", (story_id,))
+        return tuple(row[0] for row in found)
+
+    def entries_of(self, story_id: int) -> tuple[int, ...]:
+        """The entries of a story."""
+        found = self._db.execute("SELECT id FROM entries WHERE story_id = ? ORDER BY id", (story_id,))
+        return tuple(row[0] for row in found)
+
+    def touched_stories(self) -> Iterator[tuple[int, tuple[tuple[str, int, datetime], ...]]]:
+        """The stories that have changed: counted anew, and those without entries removed.
+
+        Yields:
+            Each one that is left, with title, number of feeds and time of each of its articles.
+        """
+        for story_id in sorted(self._stories):
+            if recount_story(self._db, story_id):
+                titles = self._db.execute(
+                    """SELECT e.title, a.feed_count, a.first_seen_at FROM articles a JOIN entries e ON e.id = a.canonical_entry_id
+                        WHERE a.story_id = ? ORDER BY a.first_seen_at, a.id LIMIT 50""",
+                    (story_id,),
+                ).fetchall()
+                yield story_id, tuple((row[0], row[1], rows.moment(row[2])) for row in titles)
+        self._stories.clear()
+
+    def name_story(self, story_id: int, title: str) -> None:
+        """Give a story its title."""
+        self._db.execute("UPDATE stories SET title = ? WHERE id = ?", (title, story_id))
+
+    # -------------------------------------------------------------------------- corrections
+
+    def correct(self, level: Level, pairs: Iterable[Pair], *, together: bool) -> None:
+        """Note what a person said of pairs of entries; the last word counts."""
+        self._corrected = True
+        for pair in pairs:
+            a, b = sorted(pair)
+            self._db.execute(
+                "INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)",
+                (a, b, level.value, int(together), stamp(self.now)),
+            )
+            self._db.execute(
+                "DELETE FROM edges WHERE a = ? AND b = ? AND level = ? AND (method = 'by hand' OR ?)",
+                (a, b, level.value, together),
+            )
+            if together:
+                self._db.execute("INSERT INTO edges VALUES (?, ?, ?, 'by hand', 1)", (a, b, level.value))
+
+    def reconcile(self, level: Level, entry_id: int, other_id: int) -> None:
+        """Take back what was said to keep two articles or stories apart."""
+        column = f"{level}_id"
+        belonging = f"SELECT id FROM entries WHERE {column} = (SELECT {column} FROM entries WHERE id = "
+        self._db.execute(
+            f"""DELETE FROM corrections WHERE level = :level AND together = 0
+                   AND (a IN ({belonging} :one)) AND b IN ({belonging} :other))
+                        OR a IN ({belonging} :other)) AND b IN ({belonging} :one)))""",
+            {"level": level.value, "one": entry_id, "other": other_id},
+        )
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Undo what is done within where it ends in an error."""
+        self._db.execute("SAVEPOINT entry")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK TO entry")
+            raise
+        finally:
+            self._db.execute("RELEASE entry")
+
+    # ---------------------------------------------------------------------------- revisions
+
+    def changed_what_it_says(self, entry_id: int) -> None:
+        """Note that an entry's revision is one that readers should see."""
+        self._db.execute("UPDATE entries SET significant_at = ? WHERE id = ?", (stamp(self.now), entry_id))
+
+
+class Linking(Database):
+    """The store's part in articles and stories."""
+
+    @contextmanager
+    def links(self, now: datetime) -> Iterator[Links]:
+        """Articles and stories, in a write transaction of their own."""
+        with self._write() as db:
+            yield Links(db, now)
+
+    def forget_links(self) -> None:
+        """Forget by what entries were compared and what was found, stories included; corrections stay."""
+        with self._write() as db:
+            for table in ("fingerprints", "article_keys", "story_keys", "paragraphs"):
+                db.execute(f"DELETE FROM {table}")
+            db.execute("DELETE FROM edges WHERE method != 'by hand'")
+            db.execute("DELETE FROM stories")
+            db.execute("UPDATE articles SET story_id = NULL")
+            db.execute("UPDATE entries SET story_id = NULL WHERE story_id IS NOT NULL")
+
+    def entry_ids_after(self, entry_id: int, limit: int) -> tuple[int, ...]:
+        """A page of the ids of all entries, ascending."""
+        with self._read() as db:
+            found = db.execute("SELECT id FROM entries WHERE id > ? ORDER BY id LIMIT ?", (entry_id, limit))
+            return tuple(row[0] for row in found)
+
+    def canonical(self, article_id: int) -> int:
+        """The entry that is shown for an article."""
+        with self._read() as db:
+            found = db.execute(
+                "SELECT canonical_entry_id FROM articles WHERE id = ?", (article_id,)
+            ).fetchone()
+            return int(found[0])
+
+    def edges(self, entry_id: int) -> tuple[Edge, ...]:
+        """The edges of an entry, the surest first."""
+        with self._read() as db:
+            found = db.execute(
+                """SELECT a, b, level, method, score FROM edges WHERE a = :id OR b = :id
+                    ORDER BY level, score DESC, a, b""",
+                {"id": entry_id},
+            )
+            return tuple(Edge(row[0], row[1], Level(row[2]), row[3], row[4]) for row in found)
+
+    def check_entries(self, entry_ids: Iterable[int]) -> None:
+        """Raise UnknownError where one of these entries does not exist."""
+        with self._read() as db:
+            for entry_id in entry_ids:
+                if db.execute("SELECT 1 FROM entries WHERE id = ?", (entry_id,)).fetchone() is None:
+                    raise UnknownError(
+                        f"there is no entry {entry_id}; `aggregator search` shows the ids of entries"
+                    )
+
+
+def _sharing_most(holders: Iterable[Sequence[str]], limit: int) -> str:
+    """The entries that hold most keys, as JSON; of those that share one key only a few, whose key is rarest."""
+    shared = Counter(chain(*sorted(holders, key=len))).most_common(limit)
+    several = bisect_left(shared, -1, key=lambda one: -one[1])
+    return "[" + ",".join(one for one, _ in shared[: several + SINGLES]) + "]"
+
+
+def recount_article(db: sqlite3.Connection, article_id: int) -> None:
+    """Bring an article in line with the entries that are left of it; its canonical one stays if it is."""
+    count, feeds, first, canonical = db.execute(
+        """SELECT count(*), count(DISTINCT feed_id),
+                  (SELECT id FROM entries WHERE article_id = :id
+                    ORDER BY coalesce(published_at, first_seen_at), id LIMIT 1),
+                  (SELECT canonical_entry_id FROM articles JOIN entries ON entries.id = canonical_entry_id
+                    WHERE articles.id = :id)
+             FROM entries WHERE article_id = :id""",
+        {"id": article_id},
+    ).fetchone()
+    if count == 0:
+        db.execute("DELETE FROM articles WHERE id = ?", (article_id,))
+    else:
+        db.execute(
+            "UPDATE articles SET entry_count = ?, feed_count = ?, canonical_entry_id = ? WHERE id = ?",
+            (count, feeds, canonical or first, article_id),
+        )
+
+
+def recount_story(db: sqlite3.Connection, story_id: int) -> bool:
+    """Bring a story in line with its entries; False where none is left and it is gone."""
+    articles, feeds, first, last = db.execute(
+        """SELECT count(DISTINCT article_id), count(DISTINCT feed_id), min(first_seen_at), max(first_seen_at)
+             FROM entries WHERE story_id = ?""",
+        (story_id,),
+    ).fetchone()
+    if articles == 0:
+        db.execute("DELETE FROM stories WHERE id = ?", (story_id,))
+        return False
+    db.execute(
+        """UPDATE stories SET article_count = ?, feed_count = ?, first_seen_at = ?, last_seen_at = ?
+            WHERE id = ?""",
+        (articles, feeds, first, last, story_id),
+    )
+    return True

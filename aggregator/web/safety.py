@@ -1,0 +1,50 @@
+"""What holds for every answer, whatever it is: the headers that bind browsers, and foreign HTML made fit to show."""
+
+import re
+
+from markupsafe import Markup
+
+from aggregator.text import sanitise
+
+_IMAGE = re.compile(r"<img\b([^>]*)>")
+_ALT = re.compile(r'\salt="([^"]+)"')
+
+
+def headers(images: str) -> list[tuple[bytes, bytes]]:
+    """The headers of every answer, errors included.
+
+    Args:
+        images: `web.images:` of the configuration; `show` lets browsers load them, from https addresses alone.
+    """
+    remote = " https:" if images == "show" else ""
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        f"img-src 'self'{remote}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return [
+        (b"content-security-policy", policy.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+    ]
+
+
+def shown(html: str, images: str) -> Markup:
+    """A summary or content from the store as it may stand in a page of ours.
+
+    It was sanitised when it was stored; here it is again, by the rules of today, whatever is in the database.
+
+    Args:
+        html: as stored.
+        images: `hide` leaves the description of an image, if it has one; `show` keeps images, loaded as they
+            come into view.
+    """
+    clean = sanitise(html, None)
+    if images == "show":
+        return Markup(_IMAGE.sub(r'<img loading="lazy"\1>', clean))  # noqa: S704 – sanitised
+    return Markup(_IMAGE.sub(_described, clean))  # noqa: S704 – sanitised
+
+
+def _described(image: re.Match[str]) -> str:
+    alt = _ALT.search(image[1])
+    return f"[{alt[1]}]" if alt else ""

@@ -1,0 +1,298 @@
+"""What belongs together, in a real store: articles and stories (`link`, `store.links`)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregator import link
+from aggregator.errors import UnknownError
+from aggregator.model import Attribution, Entry, Level, New, Revised, Subscription
+from aggregator.store import Links, Store, open_store
+from tests.test_store import DAY, HOUR, NOW, check_sound, entry, hash_of, id_of, polled, sql
+
+WARTA, KABAR, SALINAN = (f"https://{name}.example/feed" for name in ("warta", "kabar", "salinan"))
+
+OUTLETS = {WARTA: "Warta Pagi", KABAR: "Kabar Sore", SALINAN: "Salinan"}
+
+SHIPS = """Tiga kapal perang Amerika Serikat berlayar mendekati pantai Venezuela pada Kamis malam, kata seorang pejabat.
+Kapal itu membawa 4.500 pelaut dan marinir dari pangkalan Norfolk.
+Presiden Nicolas Maduro menyebut kehadiran armada itu sebagai ancaman terbesar dalam 100 tahun.
+Ia memerintahkan pengerahan 4,5 juta anggota milisi di seluruh negeri."""
+COPY = f"""{SHIPS}
+Baca juga: Harga emas naik lagi
+Sumber: Warta Pagi"""
+FLOOD = """Banjir bandang menerjang dua desa di Kabupaten Sigi, Sulawesi Tengah, pada Rabu sore setelah hujan lebat.
+Sedikitnya 17 rumah hanyut dan seorang warga masih dicari oleh tim SAR Palu.
+Bupati Sigi menetapkan status tanggap darurat selama 14 hari."""
+MARKET = """Indeks saham gabungan ditutup menguat 1,2 persen ke posisi 8.166 pada perdagangan Selasa di Jakarta.
+Analis Mirae menilai penguatan dipicu arus modal asing senilai 950 miliar rupiah.
+Saham perbankan memimpin kenaikan, disusul sektor energi dan tambang."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with opened(tmp_path / "aggregator.db") as store:
+        yield store
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Store]:
+    """A store that follows three outlets."""
+    with open_store(path) as store:
+        store.subscribe([Subscription(url, name=name) for url, name in OUTLETS.items()], NOW)
+        yield store
+
+
+def told(
+    key: str, text: str, *, title: str | None = None, source: str | None = None, hours: float = 0
+) -> Entry:
+    """An entry with a text of its own."""
+    return entry(
+        key,
+        title=title or text.partition("\n")[0][:60],
+        text=text,
+        content="".join(f"<p>{line}</p>" for line in text.split("\n")),
+        url_key=hash_of(key),
+        language="id",
+        published_at=NOW + hours * HOUR,
+        attributions=(Attribution(source),) if source else (),
+    )
+
+
+ORIGINAL = told("original", SHIPS, title="Kapal perang AS dekati Venezuela")
+REPUBLISHED = told("copy", COPY, title="PANAS! Armada AS di depan mata Maduro", source="Warta Pagi", hours=2)
+
+
+def comes(store: Store, *entries: Entry, by: str = WARTA, hours: float = 3) -> None:
+    """Entries come, in one document of a feed."""
+    polled(store, *map(New, entries), at=NOW + hours * HOUR, url=by, link=link.link)
+    check_sound(store.path)
+
+
+def articles(store: Store) -> set[frozenset[str]]:
+    """Articles by the keys of their entries."""
+    found = sql(store.path, "SELECT group_concat(key, ' ') FROM entries GROUP BY article_id")
+    return {frozenset(row[0].split()) for row in found}
+
+
+def stories(store: Store) -> set[frozenset[str]]:
+    """Stories likewise."""
+    found = sql(store.path, "SELECT group_concat(key, ' ') FROM entries GROUP BY story_id")
+    return {frozenset(row[0].split()) for row in found}
+
+
+def methods(store: Store, key: str, level: Level = Level.ARTICLE) -> list[str]:
+    return [edge.method for edge in store.edges(id_of(store, key)) if edge.level is level]
+
+
+def groups(*keys: str) -> set[frozenset[str]]:
+    return {frozenset(some.split()) for some in keys}
+
+
+# ----------------------------------------------------------------------------------- articles
+
+
+def test_a_republished_text_is_one_article_with_one_story(store: Store) -> None:
+    comes(store, ORIGINAL)
+    comes(store, told("flood", FLOOD), REPUBLISHED, by=SALINAN)
+    assert articles(store) == groups("original copy", "flood")
+    assert stories(store) == articles(store)
+    assert methods(store, "copy") == ["credit"]
+    columns = "entry_count, feed_count, canonical_entry_id"
+    assert (2, 2, id_of(store, "original")) in sql(store.path, f"SELECT {columns} FROM articles")
+
+
+@pytest.mark.parametrize("order", list(permutations((0, 1, 2))))
+def test_the_original_is_shown_whenever_it_came(store: Store, order: Sequence[int]) -> None:
+    later = told("again", SHIPS, source="Warta Pagi", hours=-1)  # a wrong clock: earlier than the original
+    all_three = ((ORIGINAL, WARTA), (REPUBLISHED, SALINAN), (later, KABAR))
+    for place in order:
+        came, feed = all_three[place]
+        comes(store, came, by=feed)
+    (article,) = sql(store.path, "SELECT uid, canonical_entry_id FROM articles")
+    first = all_three[order[0]][0]
+    assert article[0] == store.entry(id_of(store, first.key)).uid, "an article keeps its name"
+    assert article[1] == id_of(store, "original"), "whom the others credit"
+
+
+def test_entries_with_one_address_are_one_article_however_far_apart(store: Store) -> None:
+    comes(store, entry("a", url_key=7, title="First form of it", text=FLOOD, published_at=NOW))
+    comes(
+        store,
+        entry("b", url_key=7, title="Quite another", text=MARKET, published_at=NOW + 300 * DAY),
+        by=KABAR,
+    )
+    assert articles(store) == groups("a b")
+    assert methods(store, "b") == ["url"]
+
+
+def test_an_article_that_becomes_another_by_revision_leaves(store: Store) -> None:
+    comes(store, ORIGINAL)
+    comes(store, REPUBLISHED, by=SALINAN)
+    changed = told("copy", MARKET, title="IHSG ditutup menguat", hours=2)
+    polled(store, Revised(id_of(store, "copy"), changed), at=NOW + 4 * HOUR, url=SALINAN, link=link.link)
+    assert articles(store) == groups("original", "copy")
+    check_sound(store.path)
+
+
+def test_two_articles_become_one_when_what_connects_them_comes(store: Store) -> None:
+    one, other = SHIPS.split("\n")[:2], FLOOD.split("\n")
+    comes(store, told("one", "\n".join(one)), told("other", "\n".join(other)))
+    assert articles(store) == groups("one", "other")
+    with store.links(NOW) as links:
+        link.merge(links, id_of(store, "one"), id_of(store, "other"), Level.ARTICLE)
+    assert articles(store) == groups("one other")
+    check_sound(store.path)
+
+
+FOOTER = "Ikuti berita lain dari kami di kanal pesan harian pembaca setia"
+POOL = (
+    (ORIGINAL, WARTA),
+    (REPUBLISHED, SALINAN),
+    (told("teaser", SHIPS.split("\n")[0], source="Warta Pagi", hours=3), KABAR),
+    (told("flood", FLOOD, hours=1), WARTA),
+    (told("flood-copy", f"{FLOOD}\n{FOOTER}", title="Dua desa di Sigi tersapu banjir", hours=5), KABAR),
+    *((told(f"k{n}", f"{text}\n{FOOTER}", hours=n), KABAR) for n, text in enumerate((MARKET, *(
+        f"{name} membuka {n + 3} cabang baru di kota {city} tahun ini untuk melayani pelanggan.\nPembukaan dihadiri wali kota."
+        for n, (name, city) in enumerate((("Bank Sentosa", "Medan"), ("Toko Makmur", "Solo"), ("Klinik Sehat", "Ambon")))
+    )))),
+)  # fmt: skip
+
+
+@settings(max_examples=12, deadline=None)
+@given(order=st.permutations(POOL))
+def test_the_order_of_arrival_does_not_matter_to_articles(
+    tmp_path_factory: pytest.TempPathFactory, order: Sequence[tuple[Entry, str]]
+) -> None:
+    with opened(tmp_path_factory.mktemp("order") / "a.db") as store:
+        for came, feed in order:
+            comes(store, came, by=feed)
+        online = articles(store)
+        assert online == groups("original copy teaser", "flood flood-copy", "k0", "k1", "k2", "k3")
+        stories_online = stories(store)
+        assert link.relink(store, lambda: NOW + DAY) == len(POOL)
+        check_sound(store.path)
+        assert articles(store) == online
+        assert stories(store) == stories_online
+
+
+# -------------------------------------------------------------------------------- corrections
+
+
+def test_what_a_person_splits_stays_split(store: Store) -> None:
+    comes(store, ORIGINAL)
+    comes(store, REPUBLISHED, by=SALINAN)
+    with store.links(NOW) as links:
+        link.split(links, id_of(store, "copy"), Level.ARTICLE)
+    assert articles(store) == groups("original", "copy")
+    check_sound(store.path)
+    comes(store, told("third", COPY, source="Warta Pagi", hours=5), by=KABAR)
+    assert not any({"original", "copy"} <= article for article in articles(store))
+    link.relink(store, lambda: NOW)
+    assert not any({"original", "copy"} <= article for article in articles(store))
+    check_sound(store.path)
+
+
+def test_what_a_person_merges_stays_merged_until_it_is_split(store: Store) -> None:
+    comes(store, ORIGINAL, told("flood", FLOOD))
+    a, b = id_of(store, "original"), id_of(store, "flood")
+    with store.links(NOW) as links:
+        link.merge(links, a, b, Level.ARTICLE)
+    assert articles(store) == groups("original flood")
+    assert methods(store, "flood") == ["by hand"]
+    link.relink(store, lambda: NOW)
+    assert articles(store) == groups("original flood")
+    with store.links(NOW) as links:
+        link.split(links, b, Level.ARTICLE)
+    assert articles(store) == groups("original", "flood")
+    assert methods(store, "flood") == []
+    check_sound(store.path)
+
+
+def test_stories_are_corrected_likewise(store: Store) -> None:
+    comes(store, ORIGINAL, told("flood", FLOOD))
+    a, b = id_of(store, "original"), id_of(store, "flood")
+    with store.links(NOW) as links:
+        link.merge(links, a, b, Level.STORY)
+    assert articles(store) == groups("original", "flood")
+    assert stories(store) == groups("original flood")
+    check_sound(store.path)
+    link.relink(store, lambda: NOW)
+    assert stories(store) == groups("original flood")
+    with store.links(NOW) as links:
+        link.split(links, b, Level.STORY)
+    assert stories(store) == groups("original", "flood")
+    link.relink(store, lambda: NOW)
+    assert stories(store) == groups("original", "flood")
+    check_sound(store.path)
+
+
+@pytest.mark.parametrize("level", Level)
+def test_what_is_alone_cannot_be_split(store: Store, level: Level) -> None:
+    comes(store, ORIGINAL)
+    with store.links(NOW) as links, pytest.raises(UnknownError, match=f"alone in its {level}"):
+        link.split(links, id_of(store, "original"), level)
+
+
+# ------------------------------------------------------------------------------------ manners
+
+
+def test_a_revision_that_says_nothing_new_is_not_significant(store: Store) -> None:
+    comes(store, ORIGINAL)
+    number = id_of(store, "original")
+    for hours, text, significant in (
+        (4, SHIPS.replace("mendekati", "dekati"), 3),
+        (5, SHIPS + "\n12 orang tewas.", 5),
+    ):
+        at = NOW + hours * HOUR
+        polled(store, Revised(number, told("original", text, title=ORIGINAL.title)), at=at, link=link.link)
+        found = store.entry(number)
+        assert (found.changed_at, found.significant_at) == (at, NOW + significant * HOUR)
+
+
+def test_a_fault_of_ours_costs_no_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = link._relate
+
+    def fail(links: Links, one: object, prints: object) -> None:
+        if getattr(one, "uid", None) == store_uid:
+            raise ZeroDivisionError
+        original(links, one, prints)  # type: ignore[arg-type]
+
+    comes(store, ORIGINAL)
+    store_uid = _uid("copy", SALINAN)
+    monkeypatch.setattr(link, "_relate", fail)
+    comes(store, REPUBLISHED, told("flood", FLOOD), by=SALINAN)
+    assert articles(store) == groups("original", "copy", "flood")
+    monkeypatch.undo()
+    link.relink(store, lambda: NOW)
+    assert articles(store) == groups("original copy", "flood")
+
+
+def _uid(key: str, feed: str) -> str:
+    from aggregator.store.rows import uid
+
+    return uid(feed, key)
+
+
+def test_what_is_out_of_everybodys_window_leaves_the_index_and_its_article_stays(store: Store) -> None:
+    comes(store, ORIGINAL)
+    comes(store, REPUBLISHED, by=SALINAN)
+    later = NOW + link.KEPT_FOR + DAY
+    assert link.tidy(store, later) == 2
+    assert link.tidy(store, later) == 0
+    for hour in range(link.SWEEPS):
+        link.tidy(store, later + timedelta(hours=hour))
+    for table in ("fingerprints", "article_keys", "story_keys", "paragraphs"):
+        assert sql(store.path, f"SELECT count(*) FROM {table}") == [(0,)], table
+    assert articles(store) == groups("original copy")
+    # A late correction does not tear it apart: what it was compared with cannot be found again.
+    changed = told("copy", COPY + "\nDiperbarui.", source="Warta Pagi", hours=2)
+    polled(store, Revised(id_of(store, "copy"), changed), at=later, url=SALINAN, link=link.link)
+    assert articles(store) == groups("original copy")
+    check_sound(store.path)
