@@ -1,5 +1,6 @@
 """The façade: every use case that a face needs. It wires the doors together and owns the clock."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from aggregator import cadence, config, count, export, health, link, poll
+from aggregator import cadence, config, count, export, health, link, lists, poll
 from aggregator.errors import ConfigError, Problem, StoreError, UnknownError
 from aggregator.fetch import Fetcher
 from aggregator.model import (
@@ -22,6 +23,7 @@ from aggregator.model import (
     Hit,
     Leading,
     Level,
+    ListState,
     Match,
     OutputFeed,
     Overview,
@@ -32,6 +34,7 @@ from aggregator.model import (
     Settings,
     StoredEntry,
     Story,
+    Subscription,
     Table,
     Tag,
     TrendDay,
@@ -106,6 +109,8 @@ class Aggregator:
         self.store = open_store(settings.database)
         self.heartbeat_at: datetime | None = None
         """When the daemon last looked for due feeds; None where there is no daemon."""
+        self.following = 0
+        """How many feeds were followed when the store was last brought in line."""
         self.outputs = Outputs(self.store, clock, VERSION)
         """What is sent out as feeds."""
         self.outputs.configure(settings, self.ruleset)
@@ -129,7 +134,14 @@ class Aggregator:
 
     def subscribe(self, *, dry_run: bool = False) -> SubscriptionChanges:
         """Bring the store in line with the configuration; with `dry_run` only tell what would change."""
-        changes = self.store.subscribe(self.settings.feeds, self.clock(), dry_run=dry_run)
+        wishes = self.subscriptions()
+        changes = self.store.subscribe(wishes, self.clock(), dry_run=dry_run)
+        self.following = sum(wish.enabled for wish in wishes)
+        if not dry_run and self.needs_relinking:
+            log.warning(
+                "the stored entries were compared with each other by other means than the present ones, or not at "
+                "all: `aggregator relink` does it anew, and the daemon does so by itself"
+            )
         stale = self.stale_topics()
         if stale and not dry_run:
             if self.store.is_empty():
@@ -142,6 +154,32 @@ class Aggregator:
                     ", ".join(stale),
                 )
         return changes
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """All feeds that the configuration names, and those of its lists as they were last read."""
+        return lists.subscriptions(self.settings.feeds, self.settings.lists, self.lists())
+
+    def lists(self) -> tuple[ListState, ...]:
+        """What is known of the configuration's remote lists, in its order."""
+        if not self.settings.lists:
+            return ()
+        known = {state.url: state for state in self.store.lists()}
+        return tuple(known.get(wish.url, ListState(wish.url)) for wish in self.settings.lists)
+
+    async def update_lists(self) -> tuple[ListState, ...]:
+        """Ask those remote lists that are due what they say now; `subscribe` then follows it.
+
+        Returns:
+            What is known now of those that were asked.
+        """
+        now = self.clock()
+        waiting = lists.due(self.settings.lists, await asyncio.to_thread(self.lists), now)
+        if not waiting:
+            return ()
+        async with self._fetcher() as fetcher:
+            asked = await lists.ask(fetcher, waiting, now)
+        await asyncio.to_thread(self.store.keep_lists, asked)
+        return asked
 
     def reconfigure(self, settings: Settings) -> SubscriptionChanges:
         """Take over another configuration while running; the database stays the one that is open.

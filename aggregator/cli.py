@@ -149,11 +149,17 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
     """
     started = time.monotonic()
     with context.open(subscribe=True) as aggregator:
+        asked = asyncio.run(aggregator.update_lists())
+        if asked:
+            aggregator.subscribe()
         among, due = aggregator.due(wanted, everything=everything)
         with _progress(due, "Polling", hidden=as_json) as advance:
             summary = asyncio.run(_pass(aggregator, among, advance))
         aggregator.look_for_silence()
     seconds = round(time.monotonic() - started, 3)
+    faulty = [state for state in asked if state.error]
+    for state in faulty:
+        click.echo(f"the list {_masked(state.url)}: {state.error}", err=True)
     for outcome in summary.failures:
         click.echo(f"{_masked(outcome.state.url)}: {outcome.error}", err=True)
     if as_json:
@@ -185,7 +191,7 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
             "the feeds are due again in ten minutes.",
             err=True,
         )
-    if summary.failed or summary.unrecorded:
+    if summary.failed or summary.unrecorded or faulty:
         sys.exit(1)
 
 
@@ -292,11 +298,13 @@ def check(context: Context, schema: bool) -> None:
         compiled(settings)
         click.echo(f"{context.config} is valid.")
         enabled = sum(feed.enabled for feed in settings.feeds)
-        click.echo(f"A start would make {settings.database} and add {_count(enabled, 'feed')}.")
+        lists = f", and those of {_count(len(settings.lists), 'list')}" if settings.lists else ""
+        click.echo(f"A start would make {settings.database} and add {_count(enabled, 'feed')}{lists}.")
         return
     with Aggregator(settings) as aggregator:
         changes = aggregator.subscribe(dry_run=True)
         stale = aggregator.stale_topics()
+        lists = aggregator.lists()
     click.echo(f"{context.config} is valid.")
     names = {
         "added": "add",
@@ -311,7 +319,13 @@ def check(context: Context, schema: bool) -> None:
         click.echo(
             f"The rules of {slug} have changed since the stored entries were tagged: aggregator topics backtest"
         )
-    if not any(getattr(changes, name) for name in names) and not stale:
+    unread = [state for state in lists if state.read_at is None]
+    for state in unread:
+        click.echo(f"A start would read, and follow: {_masked(state.url)}")
+    for state in lists:
+        if state.error:
+            click.echo(f"The list {_masked(state.url)}: {state.error}")
+    if not any(getattr(changes, name) for name in names) and not stale and not unread:
         click.echo("A start would change nothing.")
 
 
@@ -354,14 +368,11 @@ def opml() -> None:
 @pass_context
 def opml_import(context: Context, file: Any) -> None:
     """Append the feeds of an OPML file to the configuration."""
-    from aggregator import config
-    from aggregator import opml as lists
-    from aggregator.model import Subscription
+    from aggregator import config, lists
 
-    outlines = lists.parse(file.read())
-    wishes = [Subscription(o.url, name=o.title, language=o.language, tags=o.tags) for o in outlines]
-    added = config.add_feeds(context.config, wishes)
-    click.echo(f"{_count(len(outlines), 'feed')} found, {len(added)} added, the others were there already.")
+    found = lists.read(file.read())
+    added = config.add_feeds(context.config, found)
+    click.echo(f"{_count(len(found), 'feed')} found, {len(added)} added, the others were there already.")
 
 
 @opml.command("export")
@@ -383,7 +394,7 @@ def feeds(context: Context, as_json: bool) -> None:
     from aggregator import health
 
     with context.open() as aggregator:
-        reports = aggregator.feeds()
+        reports, lists = aggregator.feeds(), aggregator.lists()
         now = aggregator.clock()
     if as_json:
         click.echo(json.dumps([_feed_object(report) for report in reports], indent=2, ensure_ascii=False))
@@ -402,6 +413,14 @@ def feeds(context: Context, as_json: bool) -> None:
         )
         for condition in health.conditions(report):
             click.echo(f"         {_masked(state.url)}: {condition.message}")
+    for each in lists:
+        name, count = _masked(each.url), len(each.feeds)
+        colour = "red" if each.error else "green"
+        click.echo(
+            f"{click.style('list    ', fg=colour)} {name:<40} {count:>6} feeds    read {_ago(each.read_at, now)}"
+        )
+        if each.error:
+            click.echo(f"         {each.error}")
 
 
 def _cadence(report: "FeedReport") -> str:
@@ -597,12 +616,15 @@ def merge(context: Context, entry_id: int, other_id: int, story: bool) -> None:
 
 
 @cli.command()
-@click.password_option(prompt="The password for the page", help="Asked for where it is not given.")
-def password(password: str) -> None:
-    """Print the hash of a password, for `web: password: env:…`."""
+def password() -> None:
+    """Ask for a password, or read one from standard input, and print its hash for `web: password: env:…`."""
     from aggregator.web.auth import hashed
 
-    click.echo(hashed(password))
+    if sys.stdin.isatty():
+        word = click.prompt("The password for the pages", hide_input=True, confirmation_prompt=True)
+    else:
+        word = sys.stdin.readline().rstrip("\n")
+    click.echo(hashed(word))
 
 
 @cli.command()

@@ -28,7 +28,8 @@ from aggregator.metrics import Metrics
 from aggregator.model import PollOutcome, PollResult, Settings
 from aggregator.poll import Poller
 from aggregator.push import Push
-from aggregator.store import Recorded
+from aggregator.store import Recorded, SubscriptionChanges
+from aggregator.text import masked
 from aggregator.web import check_bind, hosts_of, make_app
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ GATHER = timedelta(seconds=2)
 """How long news gather until they are written to `publish: dir:`."""
 COUNT = timedelta(minutes=10)
 """How often the trend indices are brought up to date."""
+LISTS = timedelta(minutes=1)
+"""How often it is looked whether a remote list is due."""
 PATIENCE = 0.05
 """How long, in seconds, a piece of polling's work lets readers go first; then it is its turn."""
 GRACE = 2.5
@@ -147,9 +150,13 @@ class Daemon:
             self._token,
             self._metrics,
             lambda: self._push,
+            self._stopping.is_set,
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        heart = [asyncio.create_task(self._relink()), asyncio.create_task(self._keep_publishing())]
+        heart = [
+            asyncio.create_task(work)
+            for work in (self._relink(), self._keep_publishing(), self._keep_lists())
+        ]
         try:
             await self._new_poller()
             gc.collect()
@@ -159,7 +166,7 @@ class Daemon:
             log.info(
                 "serving %s, following %d feeds",
                 url,
-                len(self._aggregator.settings.feeds),
+                self._aggregator.following,
                 extra={"url": url},
             )
             notify.notify(notify.READY, notify.status(f"serving {url}"))
@@ -231,7 +238,7 @@ class Daemon:
             notify.notify(notify.status(str(error)))
             return
         if time.monotonic() - self._beat_at < max(every, 2 * TICK).total_seconds():
-            said = "; ".join(health.reasons) or f"following {len(self._aggregator.settings.feeds)} feeds"
+            said = "; ".join(health.reasons) or f"following {self._aggregator.following} feeds"
             notify.notify(notify.ALIVE, notify.status(said))
 
     async def _watch(self) -> None:
@@ -274,10 +281,7 @@ class Daemon:
             log.warning("requests for another `public_url:` are answered from the next start on")
         if (settings.fetch, settings.push, settings.output) != (before.fetch, before.push, before.output):
             await self._new_poller()
-        log.info(
-            "configuration reloaded: %d feeds added, %d changed, %d resumed, %d paused",
-            len(changes.added), len(changes.changed), len(changes.resumed), len(changes.paused),
-        )  # fmt: skip
+        log.info("configuration reloaded: %s", _told(changes))
 
     async def _prune(self) -> None:
         try:
@@ -295,6 +299,31 @@ class Daemon:
             await asyncio.sleep(GATHER.total_seconds())
             self._news.clear()
             await self._publish(whole=False)
+
+    async def _keep_lists(self) -> None:
+        """Follow what the remote lists say, and look each minute whether one is to be asked again."""
+        while True:
+            try:
+                await self._update_lists()
+            except StoreError as error:
+                log.error("the lists of feeds could not be kept: %s", error)  # noqa: TRY400 – no traceback
+            except Exception:
+                log.exception("a fault of ours while following the lists of feeds")
+            await asyncio.sleep(LISTS.total_seconds())
+
+    async def _update_lists(self) -> None:
+        asked = await self._aggregator.update_lists()
+        for state in asked:
+            facts = {"list": masked(state.url), "feeds": len(state.feeds)}
+            if state.error:
+                log.warning("the list %s: %s", masked(state.url), state.error, extra=facts)
+            else:
+                log.info("the list %s names %d feeds", masked(state.url), len(state.feeds), extra=facts)
+        if asked:
+            async with self._reloading:
+                changes = await asyncio.to_thread(self._aggregator.subscribe)
+            if changes != SubscriptionChanges():
+                log.info("lists of feeds followed: %s", _told(changes))
 
     async def _publish_all(self) -> None:
         await self._publish(whole=True)
@@ -381,12 +410,19 @@ async def _keep_time(
         before = now
 
 
+def _told(changes: SubscriptionChanges) -> str:
+    numbers = ("added", "changed", "resumed", "paused")
+    added, *others = (f"{len(getattr(changes, name))} {name}" for name in numbers)
+    return ", ".join([added.replace(" ", " feeds "), *others])
+
+
 def _server(
     aggregator: Aggregator,
     hosts: frozenset[str],
     token: str | None,
     metrics: Metrics,
     push: Callable[[], Push | None],
+    stopping: Callable[[], bool],
 ) -> "uvicorn.Server":
     class Server(uvicorn.Server):
         @contextmanager
@@ -395,7 +431,14 @@ def _server(
 
     return Server(
         uvicorn.Config(
-            make_app(aggregator, hosts=hosts, token=token, metrics=metrics.exposition, push=push),
+            make_app(
+                aggregator,
+                hosts=hosts,
+                token=token,
+                metrics=metrics.exposition,
+                push=push,
+                stopping=stopping,
+            ),
             access_log=False,
             date_header=True,
             lifespan="off",

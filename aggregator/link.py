@@ -43,15 +43,19 @@ def link(links: Links, entry_ids: Sequence[int]) -> None:
         links: the store's part, in the transaction that wrote them.
         entry_ids: the entries.
     """
-    for entry in links.read(entry_ids):
-        try:
-            with links.whole():
-                if before := links.before.get(entry.id):
-                    _note_revision(links, entry, *before)
+    entries = links.read(entry_ids)
+    try:
+        with links.whole():
+            for entry in entries:
                 _enter(links, entry)
-        except Exception:
-            # It stays an article of its own; the poll that brought it is recorded all the same.
-            log.exception("a fault of ours while entry %d was compared with others", entry.id)
+    except Exception:  # of one of them; a savepoint for each is dear, where nothing fails
+        for entry in entries:
+            try:
+                with links.whole():
+                    _enter(links, entry)
+            except Exception:
+                # It stays an article of its own; the poll that brought it is recorded all the same.
+                log.exception("a fault of ours while entry %d was compared with others", entry.id)
     _name_stories(links)
 
 
@@ -138,6 +142,8 @@ def _enter(links: Links, entry: Linkable) -> None:
     Where it tells that a paragraph is its feed's furniture, so are the others looked at that hold it: it does not
     matter which of them came first.
     """
+    if before := links.before.get(entry.id):
+        _note_revision(links, entry, *before)
     keys = furniture.paragraph_keys(entry.text)
     fresh = links.count(entry, keys, _title_key(entry.title))
     titles = links.titles_over(entry.feed_id, keys, ENOUGH)

@@ -69,6 +69,21 @@ class Subscription:
     enabled: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteList:
+    """The wish to follow the feeds that an OPML document elsewhere names, for as long as it names them.
+
+    Attributes:
+        url: the document's address.
+        tags: the operator's own labels for all of its feeds.
+        every: how often it is asked what it says now.
+    """
+
+    url: str
+    tags: tuple[str, ...] = ()
+    every: timedelta = timedelta(days=1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Which entries a list holds: an output feed, a page, an answer of the API. Conditions add up.
@@ -176,6 +191,7 @@ class Settings:
 
     Attributes:
         feeds: subscriptions, in file order, each URL once.
+        lists: OPML documents elsewhere whose feeds are followed as well.
         topics: the topic packs, as documents (compiled by `topics`).
         output: the feeds we publish.
         publish_dir: folder that they are written to as files, absolute; None: none.
@@ -188,6 +204,7 @@ class Settings:
     """
 
     feeds: tuple[Subscription, ...] = ()
+    lists: tuple[RemoteList, ...] = ()
     topics: tuple[Document, ...] = ()
     output: tuple[OutputFeed, ...] = ()
     publish_dir: str | None = None
@@ -231,6 +248,27 @@ class Validators:
     etag: str | None = None
     last_modified: str | None = None
     url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """What is known of one remote list.
+
+    Attributes:
+        url: as the operator has it.
+        feeds: what it named when it was last read, in its order; empty before that.
+        validators: for the next conditional GET.
+        checked_at: when it was last asked; None: never.
+        read_at: when it last answered well; None: never.
+        error: what was wrong with the last answer, for a person; None: nothing was.
+    """
+
+    url: str
+    feeds: tuple[Subscription, ...] = ()
+    validators: Validators = Validators()
+    checked_at: datetime | None = None
+    read_at: datetime | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

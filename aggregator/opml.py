@@ -1,24 +1,47 @@
 """Subscription lists in OPML 2.0 (http://opml.org/spec2.opml): read as they are found, written as they should be.
 
-Real lists hold unescaped `&`, entities of HTML, attributes in any case, folders three deep and one feed in
-several folders; all of that is read. Folders and the `category` attribute become tags, and the other way round.
+Real lists hold unescaped `&`, `<` and quotes, entities of HTML, attributes in any case, folders three deep and one
+feed in several folders; all of that is read, tag by tag, for no XML parser puts up with it. Nor is there anything
+to expand, to fetch or to nest too deep. Folders and the `category` attribute become tags, and the other way round.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import unescape
 from html.entities import html5
 from typing import Any
+from urllib.parse import urlsplit
 
 from aggregator.errors import ParseError
 from aggregator.model import FeedReport
 from aggregator.text import clean, link, plain_line
 
-_DECLARATION = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
-_REFERENCE = re.compile(
-    r"&(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|(?:amp|lt|gt|quot|apos);)?([A-Za-z][A-Za-z0-9]*;)?"
+MOST_TAGS = 20
+"""Tags of one feed; the folders of a list may be many, and deep."""
+
+# A quoted value holds no other outline's beginning: then its closing quote is missing, and `>` ends the tag.
+_DOUBLE = r'"[^"<]*+(?:<(?!/?outline)[^"<]*+)*+"'
+_SINGLE = r"'[^'<]*+(?:<(?!/?outline)[^'<]*+)*+'"
+_TAG = re.compile(
+    rf"""<!--.*?(?:-->|\Z) | <!\[CDATA\[.*?(?:\]\]>|\Z)
+       | <(?P<close>/?)(?:[\w.-]+:)?outline(?=[\s/>])
+         (?: (?P<attributes>(?:{_DOUBLE}|{_SINGLE}|[^<>"'])*+)> | (?P<faulty>[^>]*+)(?:>|\Z) )""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
+# A value whose closing quote is missing ends where the next attribute begins.
+_ATTRIBUTE = re.compile(
+    r"""(?:[\w.-]+:)?(?P<name>[\w.-]+)\s*=\s*
+        (?: "(?P<double>(?:[^"\s]|\s(?![\w:.-]+="))*+)"? | '(?P<single>(?:[^'\s]|\s(?![\w:.-]+='))*+)'?
+          | (?P<bare>[^\s"'<>]+) )""",
+    re.DOTALL | re.VERBOSE,
+)
+_REFERENCE = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{0,31});")
+_ROOT = re.compile(r"<(?:[\w.-]+:)?opml\b", re.IGNORECASE)
+_END = re.compile(r"</(?:[\w.-]+:)?opml\s*>", re.IGNORECASE)
+_FIRST = re.compile(r"<(?:[\w.-]+:)?([a-z]\w*)", re.IGNORECASE)
+_FEED_SCHEME = re.compile(r"\s*feed:(?:(?://)?(https?:)|(?=//))", re.IGNORECASE)
+_LANGUAGE = re.compile(r"\s*([a-z]{2,3})(?:[-_][\w-]*)?\s*", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
 _FEED_TYPES = ("rss", "atom", "feed")
 _OTHERS = {
@@ -36,9 +59,9 @@ class Outline:
     Attributes:
         url: the feed's address, http or https.
         title: as the list has it; None where it has none.
-        tags: names of the folders it lies in, outermost first, then its categories.
+        tags: names of the folders it lies in, outermost first, then its categories; at most `MOST_TAGS`.
         site_url: of the site the feed belongs to.
-        language: as declared, lower-cased.
+        language: ISO 639 code as declared, lower-cased; None where what is declared is none.
     """
 
     url: str
@@ -48,25 +71,30 @@ class Outline:
     language: str | None = None
 
 
-def parse(body: bytes) -> tuple[Outline, ...]:
+def parse(text: str, *, whole: bool = False) -> tuple[Outline, ...]:
     """Reads a subscription list.
 
     Args:
-        body: the file; need not be well-formed.
+        text: the document; need not be well-formed.
+        whole: refuse one that breaks off before its end.
 
     Returns:
         Each feed once, in the list's order, with the tags of every place it stands in. Outlines that name
-        no http(s) address are left out.
+        no http(s) address are left out, and so are lists within the list (`type="include"`).
 
     Raises:
         ParseError: this is no OPML; the message says what it seems to be.
     """
-    root = _root(body)
+    text = clean(text)
+    if not _ROOT.search(text):
+        raise ParseError(f"this is no subscription list (OPML): {_nature(text)}")
+    if whole and not _END.search(text):
+        raise ParseError("this subscription list (OPML) breaks off: it has no </opml> at its end")
     feeds: dict[str, Outline] = {}
-    for outline in _outlines(root):
+    for outline in _outlines(text):
         before = feeds.get(outline.url)
         if before:
-            tags = tuple(dict.fromkeys(before.tags + outline.tags))
+            tags = tuple(dict.fromkeys(before.tags + outline.tags))[:MOST_TAGS]
             outline = Outline(before.url, before.title, tags, before.site_url, before.language)
         feeds[outline.url] = outline
     return tuple(feeds.values())
@@ -112,75 +140,66 @@ def render(reports: Sequence[FeedReport], title: str = "Subscriptions") -> bytes
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True, pretty_print=True)
 
 
-def _root(body: bytes) -> Any:
-    """The list's root element, whatever is wrong with the document."""
-    from lxml import etree
-
-    text = re.sub(r"^\s*<\?xml[^>]*>", "", _decoded(body)).strip()
-    parser = etree.XMLParser(
-        recover=True,
-        resolve_entities=False,
-        no_network=True,
-        remove_comments=True,
-        remove_pis=True,
-        encoding="utf-8",
-    )
-    try:
-        root = etree.fromstring(_REFERENCE.sub(_reference, clean(text)).encode(), parser)
-    except etree.LxmlError:
-        root = None
-    name = _name(root) if root is not None else "html" if "<html" in text[:1_000].lower() else ""
-    if name == "opml":
-        return root
-    if not text:
-        raise ParseError("this is no subscription list (OPML): it is empty")
-    raise ParseError(
-        f"this is no subscription list (OPML): it seems to be {_OTHERS.get(name, 'something else')}"
-    )
+def _nature(text: str) -> str:
+    """What a document that is no list seems to be."""
+    if not text.strip():
+        return "it is empty"
+    first = _FIRST.search(text)
+    name = "html" if "<html" in text[:1_000].lower() else first[1].lower() if first else ""
+    return f"it seems to be {_OTHERS.get(name, 'something else')}"
 
 
-def _decoded(body: bytes) -> str:
-    """The document's text: by byte order mark, declaration, UTF-8 or windows-1252, the first that fits."""
-    declared = _DECLARATION.match(body)
-    marked = "utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    for encoding in (marked, declared[1].decode() if declared else "utf-8"):
-        try:
-            return body.decode(encoding)
-        except (LookupError, UnicodeDecodeError):
-            continue
-    return body.decode("cp1252", errors="replace")
-
-
-def _reference(found: re.Match[str]) -> str:
-    """What a list's author meant by an `&`: XML's own references stay, HTML's are resolved, others are text."""
-    if found[1]:
-        return found[0]
-    character = html5.get(found[2] or "")
-    return escape(character) if character else f"&amp;{found[2] or ''}"
-
-
-def _name(element: Any) -> str:
-    return str(element.tag).rpartition("}")[2].lower()
-
-
-def _outlines(root: Any) -> Iterator[Outline]:
+def _outlines(text: str) -> Iterator[Outline]:
     """Every outline with an http(s) address, in document order; one feed may come more than once."""
-    waiting: list[tuple[Any, tuple[str, ...]]] = [(root, ())]
-    while waiting:
-        element, folders = waiting.pop()
-        values = {str(key).lower(): value for key, value in element.attrib.items()}
+    folders: list[tuple[str, ...]] = [()]  # for each outline that is open, the tags of what lies in it
+    for tag in _TAG.finditer(text):
+        if tag["close"]:
+            if len(folders) > 1:
+                folders.pop()
+            continue
+        inner = tag["attributes"] if tag["attributes"] is not None else tag["faulty"]
+        if inner is None:  # a comment
+            continue
+        values = _values(inner)
         title = plain_line(values.get("title") or values.get("text") or "")
-        is_feed = values.get("type", "").lower() in _FEED_TYPES
+        is_feed = values.get("type", "").strip().lower() in _FEED_TYPES
         address = values.get("xmlurl") or (values.get("url") if is_feed else None)
-        if url := link(address or "", None):
-            categories = [plain_line(name.strip(" /")) for name in values.get("category", "").split(",")]
+        if url := _address(address or ""):
+            categories = [
+                plain_line(name.strip(" /")) for name in values.get("category", "").split(",", MOST_TAGS)
+            ]
+            language = _LANGUAGE.fullmatch(values.get("language", ""))
             yield Outline(
                 url,
                 title or None,
-                tuple(dict.fromkeys(name for name in (*folders, *categories) if name)),
-                link(values.get("htmlurl") or "", None),
-                values.get("language", "").strip().lower() or None,
+                tuple(dict.fromkeys(name for name in (*folders[-1], *categories) if name))[:MOST_TAGS],
+                _address(values.get("htmlurl") or ""),
+                language and language[1].lower(),
             )
-        if _name(element) == "outline" and title and not address:
-            folders = (*folders, title)
-        waiting += [(child, folders) for child in reversed(element)]
+        if not inner.rstrip().endswith("/"):
+            is_folder = title and not address and len(folders[-1]) < MOST_TAGS
+            folders.append((*folders[-1], title) if is_folder else folders[-1])
+
+
+def _values(attributes: str) -> dict[str, str]:
+    """The values of a tag's attributes by their lower-cased names; the first counts where one stands twice."""
+    values: dict[str, str] = {}
+    for found in _ATTRIBUTE.finditer(attributes):
+        value = found["double"] or found["single"] or found["bare"] or ""
+        values.setdefault(found["name"].lower(), _REFERENCE.sub(_character, value))
+    return values
+
+
+def _character(reference: re.Match[str]) -> str:
+    """What a reference stands for; one that nobody knows is text."""
+    name = reference[1]
+    return unescape(reference[0]) if name[0] == "#" else html5.get(f"{name};", reference[0])
+
+
+def _address(value: str) -> str | None:
+    """An address that can be asked; `feed:` was once put before it to call the feed reader."""
+    url = link(_FEED_SCHEME.sub(lambda found: found[1] or "http:", value, count=1), None)
+    try:
+        return url if url and urlsplit(url).hostname and urlsplit(url).port != 0 else None
+    except ValueError:  # a port that is none
+        return None

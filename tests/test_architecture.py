@@ -21,7 +21,7 @@ FLOORS = (
     {"logs"},
     {"fetch", "config", "store"}
     | {"parse", "duplicates", "topics", "cadence", "publish", "discover", "opml", "health", "places", "websub", "trends", "export"},
-    {"poll", "link", "count", "demo"},
+    {"poll", "link", "lists", "count", "demo"},
     {"push", "output"},
     {"app"},
     {"web", "metrics"},

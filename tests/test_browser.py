@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -74,16 +75,18 @@ def visit(browser: Browser, world: World) -> Iterator[Open]:
     said: list[str] = []
     contexts = []
 
-    def visit(path: str = "/", *, width: int = 1120, height: int = 900, **options: object) -> Page:
+    def visit(path: str = "/", *, width: int = 1120, height: int = 900, **options: Any) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height}, base_url=world.url, **options
-        )  # type: ignore[arg-type]
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(WAIT)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(world.url) or said.append(request.url))
+        page.on(
+            "request", lambda request: None if request.url.startswith(world.url) else said.append(request.url)
+        )
         answer = page.goto(path)
         assert answer is not None
         assert answer.ok, answer.status

@@ -511,6 +511,44 @@ def test_why_and_explain(polled: Path, run: Run) -> None:
     assert missing.err == "there is no entry 9999; `aggregator search` shows the ids of entries\n"
 
 
+COPY = (
+    "The harbour of the island was closed on Monday after three ferries had broken loose in the storm, the port "
+    "authority said. Two hundred passengers spent the night in a school, and the mayor asked for 40 tents."
+)
+
+
+def test_what_belongs_together_is_explained_and_corrected(tmp_path: Path, server: Server, run: Run) -> None:
+    server.add("/a", rss(item(1, "Harbour closed after storm", text=COPY), title="Island Post"))
+    credited = f"{COPY}&lt;p&gt;Source: Island Post&lt;/p&gt;"
+    server.add("/b", rss(item(2, "SHOCKING! Ferries adrift", text=credited), title="The Copyist"))
+    configure(tmp_path, server.url("/a"), server.url("/b"))
+    assert run("poll").code == 0
+    first, second = sorted(int(row["id"]) for row in csv.DictReader(io.StringIO(run("export").out)))
+    said = run("why", second).out
+    assert "article 1: 2 entries" in said
+    assert "  the original" in said
+    assert re.search(rf"  with {first}: by credit, score [01]\.\d\d", said)
+    assert "says its source is Island Post" in said
+
+    apart = run("split", second)
+    assert apart.out.startswith(f"entry {second} is now in article 2 and story 1")
+    assert "alone in its article" in run("split", second).err
+    assert run("split", second, "--story").out.startswith(f"entry {second} is now in article 2 and story ")
+    assert run("relink").out == "2 entries linked anew\n"
+    assert ": 1 entry" in run("why", second).out
+    merged = run("merge", first, second)
+    assert merged.out == f"entries {first} and {second} are now in article 1 and story 1\n"
+    assert "  with 2: by hand, score 1.00" in run("why", first).out
+    assert "there is no entry 99" in run("merge", first, 99).err
+
+
+def test_password_prints_a_hash_and_not_the_password(run: Run) -> None:
+    said = run("password", stdin="correct horse\n")
+    assert said.code == 0
+    assert "correct horse" not in said.out
+    assert "$argon2id$" in said.out
+
+
 def test_topics(tmp_path: Path, polled: Path, run: Run) -> None:
     assert run("topics").out == "storms: Storms\n"
     assert run("topics", "backtest").out == "0 entries would gain tags, 0 would lose some.\n"
@@ -572,7 +610,16 @@ def test_export_csv_holds_no_formulas(tmp_path: Path, polled: Path, run: Run) ->
 def test_export_ndjson(polled: Path, run: Run, what: str) -> None:
     said = run("export", what, "--format", "ndjson")
     rows = [json.loads(line) for line in said.out.splitlines()]
-    count = {"entries": 3, "articles": 3, "stories": 3, "daily": 0, "tags": 1, "attributions": 0, "feeds": 2, "polls": 2}
+    count = {
+        "entries": 3,
+        "articles": 3,
+        "stories": 3,
+        "daily": 0,
+        "tags": 1,
+        "attributions": 0,
+        "feeds": 2,
+        "polls": 2,
+    }
     assert len(rows) == count[what]
     if what == "entries":
         assert {row["title"] for row in rows} == {"=HYPERLINK(1)", "A storm nears the island", "Item 2"}

@@ -168,6 +168,44 @@ def test_it_stops_while_a_server_hangs(tmp_path: Path, server: Server) -> None:
     assert rows(tmp_path, "SELECT count(*) FROM polls") == [(0,)]
 
 
+def test_it_stops_while_somebody_watches_a_page(tmp_path: Path) -> None:
+    configure(tmp_path)
+    with daemon(tmp_path) as running, urlopen(running.url + "/live", timeout=10) as watched:
+        assert watched.status == 200
+        assert running.end() < 5
+        assert running.process.returncode == 0
+    assert [line for line in running.log if line["level"] in ("warning", "error")] == []
+
+
+def test_files_are_published_and_trends_counted(tmp_path: Path, server: Server) -> None:
+    server.add("/a", rss(item(1, "A storm nears")))
+    configure(tmp_path, {"url": server.url("/a"), "every": "1s"}, publish={"dir": "public"})
+    with daemon(tmp_path) as running:
+        running.wait_for("serving ")
+        file = tmp_path / "public" / "all.atom"
+        wait_for(lambda: file.exists() and b"A storm nears" in file.read_bytes())
+        server.add("/a", rss(item(1, "A storm nears"), item(2, "It is here")))
+        wait_for(lambda: b"It is here" in file.read_bytes())
+        assert "It is here" in running.get("/feeds/all.atom")
+        assert (tmp_path / "public" / "index.html").exists()
+
+
+def test_entries_of_an_older_version_are_linked_at_the_start(tmp_path: Path, server: Server) -> None:
+    server.add("/a", rss(item(1, "A storm nears the island", text="Ferries stay in port on Monday.")))
+    configure(tmp_path, server.url("/a"))
+    with daemon(tmp_path) as running:
+        wait_for(lambda: "A storm nears" in running.get("/feeds/all.json"))
+    with closing(sqlite3.connect(tmp_path / "db" / "aggregator.db")) as db, db:
+        db.execute("UPDATE properties SET value = '0' WHERE name = 'linked_by'")
+        db.execute("UPDATE entries SET story_id = NULL")
+        db.execute("DELETE FROM fingerprints")
+    with daemon(tmp_path) as running:
+        running.wait_for("1 entries linked anew")
+        assert rows(tmp_path, "SELECT count(story_id), (SELECT count(*) FROM fingerprints) FROM entries") == [
+            (1, 1)
+        ]
+
+
 def test_it_reads_its_configuration_again(tmp_path: Path, server: Server) -> None:
     for path in "abc":
         server.add(f"/{path}", rss(item(1), title=path))

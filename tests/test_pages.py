@@ -31,6 +31,7 @@ from aggregator.model import (
     Selection,
     Subscription,
 )
+from aggregator.output import MADE
 from aggregator.store import Store, open_store
 from aggregator.text import plain_text, sanitise
 from aggregator.web import Site, make_app
@@ -207,6 +208,11 @@ def test_every_list_has_a_heading_and_a_feed(
     assert client(feed).status == 200
 
 
+def test_a_feed_that_we_make_ourselves_holds_no_stories(plain: Plain) -> None:
+    page = look(plain(outputs=MADE), "/", topic="all")
+    assert page.xpath("string(.//a[@aria-label='These stories as Atom']/@href)") == "/feeds.atom"
+
+
 def test_a_condition_that_there_is_not_is_explained(client: Client) -> None:
     answer = client("/?langauge=es", Accept=BROWSER)
     assert answer.status == 400
@@ -347,7 +353,7 @@ def test_a_source_shows_its_polls_and_entries_and_can_be_polled(client: Client, 
         f"/feeds.atom?feed={report.subscription.url.replace(':', '%3A').replace('/', '%2F')}"
         in page.xpath(".//a/@href")
     )
-    assert report.state.next_poll_at and report.state.next_poll_at > NOW
+    assert (report.state.next_poll_at or NOW) > NOW
     answer = send(client, page, f"{address}/poll")
     assert (answer.status, answer.headers["location"]) == (303, address)
     assert site.store.count_due(NOW) == 1

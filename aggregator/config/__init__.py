@@ -22,6 +22,7 @@ from aggregator.model import (
     FetchSettings,
     OutputFeed,
     PushSettings,
+    RemoteList,
     Settings,
     Subscription,
     WebSettings,
@@ -73,6 +74,7 @@ def load(path: Path, *, db: str | None = None, environ: Mapping[str, str] = os.e
     given = db or environ.get("AGGREGATOR_DB")
     return Settings(
         feeds=tuple(Subscription(**vars(feed)) for feed in file.feeds),
+        lists=tuple(RemoteList(**vars(each)) for each in file.lists),
         topics=tuple(topics.values()),
         output=_usual_output(topics)
         if file.output is None
@@ -144,7 +146,11 @@ def _contradictions(document: Document, topics: Mapping[str, Document]) -> Itera
             if isinstance(value, str):
                 yield (section, at), value
 
-    for section, key, what in (("feeds", "url", "this feed"), ("output", "name", "this name")):
+    for section, key, what in (
+        ("feeds", "url", "this feed"),
+        ("lists", "url", "this list"),
+        ("output", "name", "this name"),
+    ):
         first: dict[str, model.Path] = {}
         for path, value in listed(section, key):
             before = first.setdefault(same(value), path)

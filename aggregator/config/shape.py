@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails
 
-from aggregator.model import FetchSettings, OutputFeed, PushSettings, Settings
+from aggregator.model import FetchSettings, OutputFeed, PushSettings, RemoteList, Settings
 from aggregator.text import LONGEST_LINE, LONGEST_URL
 
 # ------------------------------------------------------------------------------ one value each
@@ -79,6 +79,12 @@ def _retention(value: object) -> timedelta | None:
 
 def _pause(value: object) -> timedelta:
     return timedelta() if value == "0s" else _duration(value)
+
+
+def _hourly(value: timedelta) -> timedelta:
+    if value < timedelta(hours=1):
+        raise ValueError("a list is asked at most once an hour; write 1h or more")
+    return value
 
 
 def _url(value: str) -> str:
@@ -219,7 +225,21 @@ class Section(BaseModel):
     )  # four schemas cost twice what the file's does
 
 
-class Feed(Section):
+class Addressed(Section):
+    """What may be written as its bare address."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_address(cls, value: object) -> object:
+        return {"url": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        block = handler.resolve_ref_schema(handler(core))
+        return {"anyOf": [block["properties"]["url"], block]}
+
+
+class Feed(Addressed):
     """A feed to follow: its address, or a block of keys where there is more to say."""
 
     url: Url = Field(description="Address of the feed, or of a site whose feed is to be found.")
@@ -233,15 +253,19 @@ class Feed(Section):
     )
     enabled: bool = Field(True, description="false keeps what is stored and polls no more.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_address(cls, value: object) -> object:
-        return {"url": value} if isinstance(value, str) else value
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        block = handler.resolve_ref_schema(handler(core))
-        return {"anyOf": [block["properties"]["url"], block]}
+class List(Addressed):
+    """A list of feeds elsewhere: its address, or a block of keys where there is more to say."""
+
+    url: Url = Field(description="Address of an OPML document; the feeds it names are followed.")
+    tags: Annotated[tuple[Text, ...], _or(())] = Field(
+        (), description="Labels of your own for all of its feeds, beside its folders."
+    )
+    every: Annotated[Duration, AfterValidator(_hourly)] = Field(
+        spell(RemoteList("").every),
+        validate_default=True,
+        description="How often it is asked what it says now, from 1h up.",
+    )
 
 
 class Output(Section):
@@ -359,6 +383,9 @@ class File(Section):
     """Which feeds to follow, which topics to watch for, which feeds to publish."""
 
     feeds: Annotated[tuple[Feed, ...], _or(())] = Field((), description="The feeds to follow.")
+    lists: Annotated[tuple[List, ...], _or(())] = Field(
+        (), description="OPML documents elsewhere; the feeds they name are followed, too, and kept in step."
+    )
     topics: Annotated[tuple[Topic, ...], _or(())] = Field((), description="The topics to watch for.")
     output: tuple[Output, ...] | None = Field(
         None, description="The feeds to publish; without it, one for each topic, and all."
@@ -390,6 +417,7 @@ class File(Section):
 
 _SECTIONS: dict[str, type[Section]] = {
     "feeds": Feed,
+    "lists": List,
     "output": Output,
     "publish": Publish,
     "fetch": Fetch,

@@ -97,7 +97,7 @@ def paragraph_keys(text: str) -> tuple[int, ...]:
         text: an entry's plain text, a line for each paragraph.
 
     Returns:
-        At most six signed 64-bit numbers; equal for paragraphs that begin alike but for case, signs and spaces.
+        At most six signed 64-bit numbers; equal for paragraphs that begin alike but for case, ASCII signs and spaces.
     """
     lines = text.split("\n")
     edges = (lines[number] for number in _edges(lines))
@@ -111,11 +111,9 @@ def _edges(lines: list[str]) -> list[int]:
     return [] if count < 2 else [n for n in range(count) if n < _HEAD or n >= count - _TAIL]
 
 
-_SIGNS = re.compile(r"[\W_]+")
+_SIGNS = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 def _key(paragraph: str) -> int:
-    words = _SIGNS.sub(" ", paragraph[:_TOLD_BY].casefold()).strip()
-    return int.from_bytes(
-        blake2b(words.encode(), digest_size=8, person=b"paragraph").digest(), "big", signed=True
-    )
+    letters = paragraph[:_TOLD_BY].casefold().encode("utf-8", "replace").translate(None, _SIGNS)
+    return int.from_bytes(blake2b(letters, digest_size=8, person=b"paragraph").digest(), "big", signed=True)

@@ -30,7 +30,7 @@ THRESHOLD = 0.5
 """From which similarity on a newcomer joins a story."""
 BEST = 3
 """How many members speak for a story: those most similar. One stray member does not pull others after it."""
-WORDS = 150
+WORDS = 120
 """How many words of a text are looked at; background stands further down."""
 LEAD_WORDS = 35
 """How many of them are its lead."""
@@ -176,23 +176,18 @@ class Titled(NamedTuple):
 
 def similarity(a: Signature, b: Signature) -> float:
     """How likely two entries tell of one event, from 0 to 1; the same whichever comes first."""
-    names = concepts = countries = figures = words = 0
-    theirs = b.features
-    for feature in a.features.keys() & theirs.keys():
-        mine, other = a.features[feature], theirs[feature]
-        weight = min(mine, other)
+    ours, theirs = a.features, b.features
+    both, words = [0] * len(_RARITY), 0
+    for feature in ours.keys() & theirs.keys():
+        less, more = ours[feature], theirs[feature]
+        if less > more:
+            less, more = more, less
         kind = feature & _KIND
-        if kind == _TERM:
-            if max(mine, other) >= _IS_NAME:
-                names += weight
-            else:
-                words += weight
-        elif kind == _CONCEPT:
-            concepts += weight
-        elif kind == _COUNTRY:
-            countries += weight
-        elif kind == _FIGURE:
-            figures += weight
+        if kind == _TERM and more < _IS_NAME:
+            words += less
+        else:
+            both[kind] += less
+    names, concepts, countries, figures, _ = both
     days = abs((a.at - b.at).total_seconds()) / 86_400
     logit = (
         _BIAS

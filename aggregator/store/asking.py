@@ -18,7 +18,7 @@ LONGEST = timedelta(seconds=2)
 LONGEST_STATEMENT = 20_000
 
 _READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}
-_PRIVATE_TABLES = {"hub_subscribers", "hub_subscriptions", "properties"}
+_PRIVATE_TABLES = {"hub_subscribers", "hub_subscriptions", "lists", "properties"}
 # Addresses of feeds may hold a password; that of the site says where it is from.
 _PRIVATE_COLUMNS = {
     ("feeds", name) for name in ("url", "subscription_url", "validators_url", "moved_to", "hub_url", "topic_url", "last_error")

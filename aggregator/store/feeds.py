@@ -14,6 +14,7 @@ from aggregator.model import (
     FeedReport,
     FeedState,
     FeedStatus,
+    ListState,
     Overview,
     StoredEvent,
     Subscription,
@@ -173,6 +174,20 @@ class Feeds(Database):
             ).fetchall()
         found = {report.id: report for report in self.feeds([row[0] for row in ids])}
         return Overview(**dict(numbers), reports=tuple(found[row[0]] for row in ids))
+
+    def lists(self) -> tuple[ListState, ...]:
+        """What is known of every remote list that was ever asked, by address."""
+        with self._read() as db:
+            return tuple(map(rows.list_state, db.execute("SELECT * FROM lists ORDER BY url")))
+
+    def keep_lists(self, states: Iterable[ListState]) -> None:
+        """Keep what is known of remote lists now; which feeds are followed is for `subscribe` to change."""
+        with self._write() as db:
+            db.executemany(
+                """INSERT OR REPLACE INTO lists
+                   VALUES (:url, :etag, :last_modified, :validators_url, :checked_at, :read_at, :error, :feeds)""",
+                map(rows.list_values, states),
+            )
 
     def polled(self) -> tuple[tuple[FeedState, timedelta | None], ...]:
         """State and fixed interval of every feed that is polled."""

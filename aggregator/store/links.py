@@ -20,9 +20,9 @@ from aggregator.store import rows
 from aggregator.store.database import Database, chunks, next_id, touch
 from aggregator.store.rows import stamp
 
-HOLDERS = 40
+HOLDERS = 30
 """Of a key that more entries hold than this, those are looked at that came next before or after."""
-SINGLES = 6
+SINGLES = 5
 """Of those that share a single key no more are looked at: nearly all of them have only a phrase in common."""
 
 Pair = tuple[int, int]
@@ -428,7 +428,8 @@ class Links:
             )
             self._db.execute(
                 f"""UPDATE entries SET article_id = :id, story_id = (SELECT story_id FROM articles WHERE id = :id)
-                     WHERE id IN {listed}""",
+                     WHERE id IN {listed} AND (article_id != :id OR story_id IS NOT
+                           (SELECT story_id FROM articles WHERE id = :id))""",
                 {"id": article_id},
             )
         for article_id, (_, canonical) in articles.items():  # once all entries are where they belong

@@ -17,6 +17,7 @@ from aggregator.model import (
     FeedState,
     FeedStatus,
     Identity,
+    ListState,
     Match,
     Profile,
     StoredEntry,
@@ -88,6 +89,33 @@ def subscription(row: Row) -> Subscription:
         tags=tuple(json.loads(row["tags"])),
         every=_duration(row["every_seconds"]),
         enabled=row["status"] != FeedStatus.PAUSED,
+    )
+
+
+def list_values(state: ListState) -> dict[str, Any]:
+    return {
+        "url": state.url,
+        "etag": state.validators.etag,
+        "last_modified": state.validators.last_modified,
+        "validators_url": state.validators.url,
+        "checked_at": stamp_or_none(state.checked_at),
+        "read_at": stamp_or_none(state.read_at),
+        "error": state.error,
+        "feeds": _json(state.feeds, ("url", "name", "language", "tags")),
+    }
+
+
+def list_state(row: Row) -> ListState:
+    return ListState(
+        url=row["url"],
+        feeds=tuple(
+            Subscription(feed["url"], feed.get("name"), feed.get("language"), tuple(feed["tags"]))
+            for feed in json.loads(row["feeds"])
+        ),
+        validators=Validators(row["etag"], row["last_modified"], row["validators_url"]),
+        checked_at=moment_or_none(row["checked_at"]),
+        read_at=moment_or_none(row["read_at"]),
+        error=row["error"],
     )
 
 

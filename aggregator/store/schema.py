@@ -416,6 +416,18 @@ CREATE TABLE topic_daily (
     score REAL,
     PRIMARY KEY (topic, language, day)
 ) STRICT, WITHOUT ROWID;
+
+-- Remote lists of feeds: what each named when it was last read.
+CREATE TABLE lists (
+    url TEXT PRIMARY KEY,
+    etag TEXT,
+    last_modified TEXT,
+    validators_url TEXT,
+    checked_at TEXT,
+    read_at TEXT,
+    error TEXT,
+    feeds TEXT NOT NULL DEFAULT '[]'
+) STRICT;
 """
 
 

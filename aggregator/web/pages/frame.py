@@ -20,9 +20,10 @@ from starlette.types import Scope
 
 from aggregator.errors import UnknownError
 from aggregator.model import OutputFeed, Selection, Settings
-from aggregator.publish import EVERYTHING, Format, query_of, title_of, uri
+from aggregator.output import MADE
+from aggregator.publish import EVERYTHING, Format, query_of, title_of
 from aggregator.web.feeds import accepts_gzip, header, not_modified
-from aggregator.web.pages.cards import age, host_of, language_of, span
+from aggregator.web.pages.cards import age, host_of, span
 from aggregator.web.safety import shown
 from aggregator.web.site import Site
 
@@ -41,8 +42,7 @@ class Frame:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._salt = b""
-        self._settings: Settings | None = None
+        self._salted: tuple[Settings | None, bytes] = (None, b"")
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -61,10 +61,7 @@ class Frame:
             "count": lambda number, one, many=None: f"{number:,} {one if number == 1 else many or one + 's'}",
             "foreign": lambda html: shown(html, site.settings.web.images),
             "host": host_of,
-            "language": language_of,
-            "uri": uri,
         }
-        self._templates.globals["formats"] = tuple(Format)
         for name in self._templates.list_templates():
             self._templates.get_template(name)  # compiled now, not while the first reader waits
 
@@ -79,8 +76,10 @@ class Frame:
 
         It holds for what the store's version, the time, the configuration and the visitor decide.
         """
-        if self._settings is not self.site.settings:
-            self._settings, self._salt = self.site.settings, secrets.token_bytes(16)
+        settings, salt = self._salted
+        if settings is not self.site.settings:
+            salt = secrets.token_bytes(16)
+            self._salted = self.site.settings, salt
         state = (
             self.site.version(),
             self.now,
@@ -89,7 +88,7 @@ class Frame:
             scope.get("state", {}).get("csrf"),
             scope.get("state", {}).get("visitor"),
         )
-        return f'"{blake2b(repr(state).encode(), key=self._salt, digest_size=16).hexdigest()}"'
+        return f'"{blake2b(repr(state).encode(), key=salt, digest_size=16).hexdigest()}"'
 
     def unchanged(self, scope: Scope, etag: str) -> Response | None:
         """304, where the client has the page of this tag."""
@@ -174,7 +173,8 @@ def subscribed_at(outputs: Iterable[OutputFeed], selection: Selection) -> Addres
     """The addresses of the feed that holds what a list holds: one of the configuration's, or one for the asking."""
     wanted = replace(EVERYTHING, **{each.name: getattr(selection, each.name) for each in fields(Selection)})
     for output in outputs:
-        if all(getattr(output, each.name) == getattr(wanted, each.name) for each in fields(Selection)):
+        same = all(getattr(output, each.name) == getattr(wanted, each.name) for each in fields(Selection))
+        if same and output not in MADE:
             base, query = f"/feeds/{output.name}", ""
             break
     else:

@@ -60,7 +60,6 @@ class Search:
             "topics": self._site.topic_titles(),
             "languages": languages(),
             "names": [line(name, 80) for name in names if name],
-            "given": bool(question.topic or question.feed or question.language or question.since),
         }
         return self._frame.page(
             request.scope, "search.html", values, status=400 if values["problem"] else 200

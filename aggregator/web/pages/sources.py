@@ -144,7 +144,6 @@ class Sources:
             "section": "sources",
             "heading": found.name,
             "source": found,
-            "report": report,
             "days": by_day(card(entry, titles) for entry in entries),
             "polls": [_poll(row) for row in self._site.polls(report.id, limit=POLLS)],
             "feed": subscribed_at((), selection),

@@ -137,7 +137,6 @@ class Stories:
             "story": found.story,
             "ties": ties,
             "edits": edits(entry, self._site.revisions(entry.id)),
-            "levels": Level,
         }
         return self._frame.page(scope, "entry.html", values, etag=etag)
 

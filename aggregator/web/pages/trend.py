@@ -78,15 +78,19 @@ class Trend:
             return self._frame.page(scope, "trend.html", {**_NOTHING, "topics": ()}, etag=etag)
         topic = self._topic(given)
         period = next((days for days in PERIODS if given.get("days") == str(days)), USUAL)
-        first = self._frame.now.date() - timedelta(days=period - 1)
+        today = self._frame.now.date()  # is not over: a morning's few articles say little
+        first = today - timedelta(days=period)
         known = self._site.trend_languages(topic)
         language = given.get("language", ALL)
         if language != ALL and language not in known:
             raise UnknownError(
                 f"There is no index in this language; there is one in: {', '.join(known) or 'none yet'}."
             )
-        by_language = {code: self._site.daily(topic, language=code, since=first) for code in known}
-        days = by_language.get(language) or self._site.daily(topic, language=language, since=first)
+        by_language = {
+            code: tuple(day for day in self._site.daily(topic, language=code, since=first) if day.day < today)
+            for code in known
+        }
+        days = by_language.get(language, ())
         unusual = [
             Unusual(day, self._site.leading(topic, day.day, language=language, limit=STORIES))
             for day in reversed(trends.unusual(days)[-TOLD:])
