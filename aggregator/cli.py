@@ -298,8 +298,8 @@ def check(context: Context, schema: bool) -> None:
         compiled(settings)
         click.echo(f"{context.config} is valid.")
         enabled = sum(feed.enabled for feed in settings.feeds)
-        lists = f", and those of {_count(len(settings.lists), 'list')}" if settings.lists else ""
-        click.echo(f"A start would make {settings.database} and add {_count(enabled, 'feed')}{lists}.")
+        more = f", and those of {_count(len(settings.lists), 'list')}" if settings.lists else ""
+        click.echo(f"A start would make {settings.database} and add {_count(enabled, 'feed')}{more}.")
         return
     with Aggregator(settings) as aggregator:
         changes = aggregator.subscribe(dry_run=True)

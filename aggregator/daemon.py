@@ -411,9 +411,10 @@ async def _keep_time(
 
 
 def _told(changes: SubscriptionChanges) -> str:
-    numbers = ("added", "changed", "resumed", "paused")
-    added, *others = (f"{len(getattr(changes, name))} {name}" for name in numbers)
-    return ", ".join([added.replace(" ", " feeds "), *others])
+    return (
+        f"{len(changes.added)} feeds added, {len(changes.changed)} changed, "
+        f"{len(changes.resumed)} resumed, {len(changes.paused)} paused"
+    )
 
 
 def _server(

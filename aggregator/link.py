@@ -17,7 +17,7 @@ from aggregator.duplicates.articles import Fingerprint
 from aggregator.duplicates.attribution import outlet_of
 from aggregator.duplicates.revisions import is_significant
 from aggregator.duplicates.stories import Candidate, Signature, Titled
-from aggregator.errors import UnknownError
+from aggregator.errors import StoreError, UnknownError
 from aggregator.model import Edge, Level
 from aggregator.store import Cluster, Linkable, Links, Prints, Store
 
@@ -48,11 +48,15 @@ def link(links: Links, entry_ids: Sequence[int]) -> None:
         with links.whole():
             for entry in entries:
                 _enter(links, entry)
-    except Exception:  # of one of them; a savepoint for each is dear, where nothing fails
+    except StoreError:
+        raise
+    except Exception:  # noqa: BLE001 – of one of them; a savepoint for each is dear, where nothing fails
         for entry in entries:
             try:
                 with links.whole():
                     _enter(links, entry)
+            except StoreError:
+                raise
             except Exception:
                 # It stays an article of its own; the poll that brought it is recorded all the same.
                 log.exception("a fault of ours while entry %d was compared with others", entry.id)

@@ -84,8 +84,8 @@ async def _ask(fetcher: Fetcher, state: ListState, now: datetime) -> ListState:
     if not feeds:
         return replace(state, error="it names no feeds")
     if len(feeds) > MOST_FEEDS:  # said each time, so without validators: a 304 would not say it
-        error = f"it names {len(feeds):,} feeds; only the first {MOST_FEEDS:,} are followed"
-        return replace(state, feeds=feeds[:MOST_FEEDS], validators=Validators(), read_at=now, error=error)
+        note = f"it names {len(feeds):,} feeds; only the first {MOST_FEEDS:,} are followed"
+        return replace(state, feeds=feeds[:MOST_FEEDS], validators=Validators(), read_at=now, error=note)
     return replace(state, feeds=feeds, validators=result.validators, read_at=now)
 
 

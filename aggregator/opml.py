@@ -31,7 +31,7 @@ _TAG = re.compile(
 )
 # A value whose closing quote is missing ends where the next attribute begins.
 _ATTRIBUTE = re.compile(
-    r"""(?:[\w.-]+:)?(?P<name>[\w.-]+)\s*=\s*
+    r"""(?<![\w.:-])(?:[\w.-]++:)*+(?P<name>[\w.-]++)\s*+=\s*+
         (?: "(?P<double>(?:[^"\s]|\s(?![\w:.-]+="))*+)"? | '(?P<single>(?:[^'\s]|\s(?![\w:.-]+='))*+)'?
           | (?P<bare>[^\s"'<>]+) )""",
     re.DOTALL | re.VERBOSE,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 
-from aggregator.errors import UnknownError
+from aggregator.errors import StoreError, UnknownError
 from aggregator.model import Edge, Level
 from aggregator.store import rows
 from aggregator.store.database import Database, chunks, next_id, touch
@@ -257,11 +257,10 @@ class Links:
         Returns:
             Id and packed fingerprint of each.
         """
-        earlier = self._holders("article_keys", "< :id ORDER BY entry_id DESC", entry.id, keys)
-        later = ()
+        holders = self._holders("article_keys", entry.id, keys)
         if entry.id < self._last:
-            later = self._holders("article_keys", "> :id ORDER BY entry_id", entry.id, keys)
-        best = _sharing_most([*earlier, *later], limit)
+            holders += self._holders("article_keys", entry.id, keys, later=True)
+        best = _sharing_most(holders, limit)
         found = self._db.execute(
             """SELECT entry_id, article FROM fingerprints
                 WHERE entry_id IN (SELECT value FROM json_each(?)) AND at BETWEEN ? AND ?""",
@@ -277,8 +276,7 @@ class Links:
         Returns:
             Id, story and packed signature of each, of those that share most.
         """
-        earlier = self._holders("story_keys", "< :id ORDER BY entry_id DESC", entry.id, keys)
-        best = _sharing_most(earlier, limit)
+        best = _sharing_most(self._holders("story_keys", entry.id, keys), limit)
         found = self._db.execute(
             """SELECT f.entry_id, e.story_id, f.story FROM fingerprints f JOIN entries e ON e.id = f.entry_id
                 WHERE f.entry_id IN (SELECT value FROM json_each(?)) AND f.at BETWEEN ? AND ?
@@ -287,8 +285,11 @@ class Links:
         )
         return tuple((row[0], row[1], row[2]) for row in found)
 
-    def _holders(self, table: str, where: str, entry_id: int, keys: Sequence[int]) -> list[list[str]]:
-        """Ids of the entries that hold each of some keys, where any do."""
+    def _holders(
+        self, table: str, entry_id: int, keys: Sequence[int], *, later: bool = False
+    ) -> list[list[str]]:
+        """Ids of the entries before one, or after it, that hold each of some keys, the nearest first."""
+        where = "> :id ORDER BY entry_id" if later else "< :id ORDER BY entry_id DESC"
         # Joined, they cost a third of what a row for each would.
         found = self._db.execute(
             f"""SELECT (SELECT group_concat(entry_id) FROM (
@@ -534,15 +535,21 @@ class Links:
 
     @contextmanager
     def whole(self) -> Iterator[None]:
-        """Undo what is done within where it ends in an error."""
+        """Undo what is done within where it ends in an error.
+
+        Raises:
+            StoreError: the database cannot be written; the whole transaction is lost then.
+        """
         self._db.execute("SAVEPOINT entry")
         try:
             yield
+        except sqlite3.OperationalError as error:
+            raise StoreError(str(error)) from error
         except BaseException:
             self._db.execute("ROLLBACK TO entry")
-            raise
-        finally:
             self._db.execute("RELEASE entry")
+            raise
+        self._db.execute("RELEASE entry")
 
     # ---------------------------------------------------------------------------- revisions
 
