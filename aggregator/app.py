@@ -25,9 +25,11 @@ from aggregator.model import (
     Level,
     ListState,
     Match,
+    Measure,
     OutputFeed,
     Overview,
     ParsedFeed,
+    Period,
     PollOutcome,
     Revision,
     Selection,
@@ -376,10 +378,19 @@ class Aggregator:
         with self.store.links(self.clock()) as links:
             link.merge(links, entry_id, other_id, level)
 
-    def relink(self) -> int:
-        """Find anew what all entries belong to; what people corrected stays. Returns how many entries there are."""
-        count = link.relink(self.store, self.clock)
-        self.store.set_property("linked_by", link.VERSION)
+    def relink(self, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Find anew what all entries belong to; what people corrected stays.
+
+        Args:
+            stopped: asked now and then; once it is so, the work is left, to be begun anew another time.
+
+        Returns:
+            How many entries there are, or were looked at until then.
+        """
+        self.store.set_property("linked_by", _HALF_LINKED)
+        count = link.relink(self.store, self.clock, stopped)
+        if not stopped():
+            self.store.set_property("linked_by", link.VERSION)
         return count
 
     @property
@@ -388,7 +399,7 @@ class Aggregator:
         return self.store.property("linked_by", self._linked_by) != link.VERSION
 
     def _linked_by(self) -> str:
-        return link.VERSION if self.store.is_empty() else "0"
+        return link.VERSION if self.store.is_empty() else _HALF_LINKED
 
     def story(self, story_id: int) -> Story:
         """One story. Raises UnknownError where there is none."""
@@ -427,7 +438,8 @@ class Aggregator:
 
     def count_trends(self) -> int:
         """Bring the indices of the topics up to date; returns how many days of them have changed."""
-        return count.count_trends(self.store, [topic.sides for topic in self.ruleset.topics])
+        topics = [topic.sides for topic in self.ruleset.topics]
+        return count.count_trends(self.store, topics, baseline=self.settings.baseline)
 
     def daily(self, topic: str, *, language: str = "all", since: date = date.min) -> tuple[TrendDay, ...]:
         """The index of a topic in one language, or all together, day by day. Raises UnknownError: no such topic."""
@@ -438,13 +450,17 @@ class Aggregator:
         """The languages in which a topic has an index, `all` first."""
         return self.store.trend_languages(topic)
 
+    def trend_baseline(self, topic: str, language: str) -> Period | None:
+        """The days whose mean is 100 in the index of a topic; None: it has none yet."""
+        return self.store.baselines(topic).get((language, Measure.ARTICLES))
+
     def leading(self, topic: str, day: date, *, language: str = "all", limit: int) -> tuple[Leading, ...]:
         """The stories that made a day, those of most outlets first."""
         return self.store.leading(topic, day, language=language, limit=limit)
 
-    def trend_feeds(self, topic: str, *, since: date, limit: int) -> tuple[Share, ...]:
-        """The feeds that told most of a topic, and how much that was."""
-        return self.store.trend_feeds(topic, since=since, limit=limit)
+    def trend_feeds(self, topic: str, *, since: date, before: date, limit: int) -> tuple[Share, ...]:
+        """The feeds that told most of a topic on the days from `since` on and `before` another, and how much that was."""
+        return self.store.trend_feeds(topic, since=since, before=before, limit=limit)
 
     def story_edges(self, story_id: int) -> tuple[Edge, ...]:
         """What ties the entries of a story to each other, the surest first."""
@@ -618,7 +634,8 @@ class Aggregator:
         Raises:
             MissingError: the package that writes this kind is not installed.
         """
-        export.write(self.export(table), kind, output, self.store.column_types())
+        columns = self.store.columns(_EXPORTS[table])
+        export.write(self.export(table), columns, kind, output, self.store.column_types())
 
     def backup(self, target: Path) -> None:
         """Write a checked copy of the store to `target`, in place of an earlier one.
@@ -636,6 +653,8 @@ class Aggregator:
             part.unlink(missing_ok=True)
 
 
+_HALF_LINKED = "0"
+"""Stands for the version of the comparison where it was never made, or not to its end."""
 _EXPORTS = {
     "entries": """SELECT e.id, e.uid, f.title AS feed, f.url AS feed_url, e.url, e.title, e.author, e.language,
                          e.published_at, e.updated_at, e.first_seen_at, e.revision, e.article_id, e.story_id,

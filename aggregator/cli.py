@@ -148,14 +148,14 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
     Exit code 1 says that some feeds could not be read; each is named with the reason.
     """
     started = time.monotonic()
-    with context.open(subscribe=True) as aggregator:
+    with context.open() as aggregator:
         asked = asyncio.run(aggregator.update_lists())
-        if asked:
-            aggregator.subscribe()
+        aggregator.subscribe()
         among, due = aggregator.due(wanted, everything=everything)
         with _progress(due, "Polling", hidden=as_json) as advance:
             summary = asyncio.run(_pass(aggregator, among, advance))
         aggregator.look_for_silence()
+        aggregator.count_trends()
     seconds = round(time.monotonic() - started, 3)
     faulty = [state for state in asked if state.error]
     for state in faulty:
@@ -414,13 +414,11 @@ def feeds(context: Context, as_json: bool) -> None:
         for condition in health.conditions(report):
             click.echo(f"         {_masked(state.url)}: {condition.message}")
     for each in lists:
-        name, count = _masked(each.url), len(each.feeds)
-        colour = "red" if each.error else "green"
-        click.echo(
-            f"{click.style('list    ', fg=colour)} {name:<40} {count:>6} feeds    read {_ago(each.read_at, now)}"
-        )
+        status = click.style(f"{'list':<8}", fg="red" if each.error else "green")
+        read = f"read {_ago(each.read_at, now)}"
+        click.echo(f"{status} {_masked(each.url):<40} {len(each.feeds):>6} {'feeds':<19}  {read}")
         if each.error:
-            click.echo(f"         {each.error}")
+            click.echo(f"         {_masked(each.url)}: {each.error}")
 
 
 def _cadence(report: "FeedReport") -> str:

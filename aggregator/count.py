@@ -6,6 +6,9 @@ from aggregator import trends
 from aggregator.model import Period, Sides
 from aggregator.store import Store
 
+_BASELINE = "baseline"
+"""The property of the store that says which baseline was asked for when the trends were last made."""
+
 
 def count_trends(
     store: Store, topics: Sequence[Sides], *, baseline: Period | None = None, again: bool = False
@@ -18,13 +21,16 @@ def count_trends(
     Args:
         store: what was read and tagged.
         topics: whose trends.
-        baseline: the days whose mean is to be 100; None: the first four weeks with enough in them.
+        baseline: the days whose mean is to be 100; None: the first four weeks with enough in them. Where it is not
+            what it was, all is counted anew.
         again: count every day anew: what aspects tell of is another, say.
 
     Returns:
         How many days had changed.
     """
-    changes = store.count_days(topics, again=again)
+    wished = f"{baseline.first}/{baseline.last}" if baseline else ""
+    renewed = store.property(_BASELINE, str) != wished
+    changes = store.count_days(topics, again=again or renewed)
     for sides in topics:
         since = store.trend_since(sides.topic, changes)
         if since is None:
@@ -38,4 +44,6 @@ def count_trends(
             made.append((series, index, trends.scores((*series.recent, *index.days), first)))
         store.write_trend(sides.topic, since, made, configured=baseline is not None)
     store.days_counted(changes)
+    if renewed:
+        store.set_property(_BASELINE, wished)
     return len(changes)

@@ -11,8 +11,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
@@ -89,7 +89,7 @@ class Daemon:
         self._fingerprint = b""
         self._faulty: set[Path] = set()
         self._reloading = asyncio.Lock()
-        self._news = asyncio.Event()
+        self._reloaded = asyncio.Event()
         self._publishing = asyncio.Lock()
         self._server: uvicorn.Server | None = None
         self._poller: Poller | None = None
@@ -126,7 +126,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: scheduler.add_job(self._reload))
-        jobs = [
+        jobs: list[tuple[Callable[[], Awaitable[None]], timedelta]] = [
             (self._watch, WATCH),
             (self._prune, PRUNE),
             (self._look, PRUNE),
@@ -137,7 +137,12 @@ class Daemon:
             jobs.append((partial(self._still_alive, watchdog), watchdog))
         for job, every in jobs:
             scheduler.add_job(
-                job, "interval", seconds=every.total_seconds(), next_run_time=self._aggregator.clock()
+                self._until_stopped,
+                "interval",
+                [job],
+                name=getattr(job, "__name__", None),
+                seconds=every.total_seconds(),
+                next_run_time=self._aggregator.clock(),
             )
 
         self._fingerprint = await asyncio.to_thread(_fingerprint, self._files())
@@ -203,6 +208,14 @@ class Daemon:
         await old.aclose()
 
     # ------------------------------------------------------------------------------ heartbeats
+
+    async def _until_stopped(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Do a job of the scheduler's, which would call it a fault that the end of the daemon breaks it off."""
+        try:
+            await job()
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
 
     async def _keep_polling(self) -> None:
         """Look for due feeds each second, and while there are many, as soon as polls have ended."""
@@ -282,6 +295,7 @@ class Daemon:
         if (settings.fetch, settings.push, settings.output) != (before.fetch, before.push, before.output):
             await self._new_poller()
         log.info("configuration reloaded: %s", _told(changes))
+        self._reloaded.set()
 
     async def _prune(self) -> None:
         try:
@@ -293,23 +307,34 @@ class Daemon:
             log.error("old entries could not be removed: %s", error)  # noqa: TRY400
 
     async def _keep_publishing(self) -> None:
-        """Write the output feeds as files soon after news have come, where the operator wishes it."""
+        """Write the output feeds as files soon after anything has changed, whoever changed it, where that is wished."""
+        written: object = None
         while True:
-            await self._news.wait()
             await asyncio.sleep(GATHER.total_seconds())
-            self._news.clear()
-            await self._publish(whole=False)
+            settings = self._aggregator.settings
+            try:
+                version = await asyncio.to_thread(self._aggregator.version)
+            except StoreError:
+                continue  # polling says so
+            # Under another configuration everything may read otherwise.
+            now = (version, settings)
+            if settings.publish_dir is not None and now != written:
+                same = isinstance(written, tuple) and written[1] is settings
+                await self._publish(whole=not same)
+            written = now
 
     async def _keep_lists(self) -> None:
-        """Follow what the remote lists say, and look each minute whether one is to be asked again."""
+        """Follow what the remote lists say: look each minute, and after a reload, whether one is to be asked."""
         while True:
+            self._reloaded.clear()
             try:
                 await self._update_lists()
             except StoreError as error:
                 log.error("the lists of feeds could not be kept: %s", error)  # noqa: TRY400 – no traceback
             except Exception:
                 log.exception("a fault of ours while following the lists of feeds")
-            await asyncio.sleep(LISTS.total_seconds())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._reloaded.wait(), LISTS.total_seconds())
 
     async def _update_lists(self) -> None:
         asked = await self._aggregator.update_lists()
@@ -348,7 +373,7 @@ class Daemon:
         try:
             if await asyncio.to_thread(lambda: self._aggregator.needs_relinking):
                 log.info("the stored entries are being compared with each other anew; polling goes on")
-                count = await asyncio.to_thread(self._aggregator.relink)
+                count = await asyncio.to_thread(self._aggregator.relink, self._stopping.is_set)
                 log.info("%d entries linked anew", count)
         except StoreError as error:
             log.error("the entries could not be linked: %s", error)  # noqa: TRY400
@@ -371,8 +396,6 @@ class Daemon:
             self._push.recorded(outcome, recorded)
 
     def _report(self, outcome: PollOutcome, recorded: Recorded) -> None:
-        if recorded.entries_new or recorded.entries_revised:
-            self._news.set()
         self._metrics.count(
             outcome, entries_new=recorded.entries_new, entries_revised=recorded.entries_revised
         )

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, BinaryIO
@@ -17,11 +17,14 @@ BATCH = 5_000
 Row = Mapping[str, Any]
 
 
-def write(rows: Iterable[Row], kind: str, output: BinaryIO, types: Mapping[str, str]) -> None:
-    """Write rows, all of which have the same columns.
+def write(
+    rows: Iterable[Row], columns: Sequence[str], kind: str, output: BinaryIO, types: Mapping[str, str]
+) -> None:
+    """Write rows.
 
     Args:
         rows: values are text, numbers or None; columns named `…_at` hold times as the store writes them.
+        columns: of each row, in order.
         kind: one of `KINDS`. In Parquet columns have types: times are timestamps in UTC.
         output: where to.
         types: SQLite's word for what each column holds; others are text.
@@ -30,18 +33,16 @@ def write(rows: Iterable[Row], kind: str, output: BinaryIO, types: Mapping[str, 
         MissingError: Parquet is wanted, and the package that writes it is not installed.
     """
     if kind == "parquet":
-        _write_parquet(rows, output, types)
+        _write_parquet(rows, columns, output, types)
         return
     text = io.TextIOWrapper(output, encoding="utf-8", newline="", write_through=True)
     try:
         if kind == "ndjson":
             text.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             return
-        writer = None
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
         for row in rows:
-            if writer is None:
-                writer = csv.DictWriter(text, list(row))
-                writer.writeheader()
             writer.writerow({name: _cell(value) for name, value in row.items()})
     finally:
         text.detach()
@@ -56,7 +57,9 @@ def _cell(value: Any) -> Any:
     )
 
 
-def _write_parquet(rows: Iterable[Row], output: BinaryIO, types: Mapping[str, str]) -> None:
+def _write_parquet(
+    rows: Iterable[Row], names: Sequence[str], output: BinaryIO, types: Mapping[str, str]
+) -> None:
     try:
         import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
@@ -65,19 +68,11 @@ def _write_parquet(rows: Iterable[Row], output: BinaryIO, types: Mapping[str, st
             "Parquet is written by pyarrow, which is not installed: pip install 'aggregator[parquet]'"
         ) from None
 
-    writer = None
-    try:
+    schema = pa.schema([(name, _type(name, types, pa)) for name in names])
+    with ParquetWriter(output, schema, compression="zstd") as writer:
         for batch in _batches(rows):
-            if writer is None:
-                schema = pa.schema([(name, _type(name, types, pa)) for name in batch[0]])
-                writer = ParquetWriter(output, schema, compression="zstd")
-            columns = {name: [_value(name, row[name]) for row in batch] for name in schema.names}
+            columns = {name: [_value(name, row[name]) for row in batch] for name in names}
             writer.write_table(pa.table(columns, schema=schema))
-        if writer is None:
-            writer = ParquetWriter(output, pa.schema([]))
-    finally:
-        if writer is not None:
-            writer.close()
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

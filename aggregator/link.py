@@ -63,21 +63,26 @@ def link(links: Links, entry_ids: Sequence[int]) -> None:
     _name_stories(links)
 
 
-def relink(store: Store, clock: Callable[[], datetime]) -> int:
+def relink(store: Store, clock: Callable[[], datetime], stopped: Callable[[], bool] = lambda: False) -> int:
     """Find anew what all entries belong to; what people have corrected stays.
 
     Others read and write meanwhile: it goes page by page.
 
+    Args:
+        store: it is in a transaction of its own for each page.
+        clock: gives the time.
+        stopped: asked between pages; once it is so, the rest is left.
+
     Returns:
-        How many entries there were.
+        How many entries there were, or were linked until then.
     """
     store.forget_links()
-    for links, entry in _all(store, clock):  # what furniture is, is known when all have been counted
+    for links, entry in _all(store, clock, stopped):  # what furniture is, is known when all have been counted
         links.count(entry, furniture.paragraph_keys(entry.text), _title_key(entry.title))
-    for links, entry in _all(store, clock):
+    for links, entry in _all(store, clock, stopped):
         _put(links, entry, _furniture(links, entry))
     count = 0
-    for links, entry in _all(store, clock):
+    for links, entry in _all(store, clock, stopped):
         _relate(links, entry, _prints(entry, _furniture(links, entry)))
         count += 1
     return count
@@ -202,7 +207,8 @@ def _relate(links: Links, entry: Linkable, prints: tuple[Fingerprint, Signature]
         if found := articles.same(article, Fingerprint.unpack(packed)):
             edges.append(Edge(entry.id, other, Level.ARTICLE, found.method, found.score))
     article_id, story_id = entry.article_id, entry.story_id
-    if partners := links.set_edges(entry.id, Level.ARTICLE, edges):
+    is_new = story_id is None
+    if (edges or not is_new) and (partners := links.set_edges(entry.id, Level.ARTICLE, edges)):
         _join(links, [entry.id, *partners])
         article_id, story_id = links.place(entry.id)
     if story_id is None:
@@ -266,8 +272,7 @@ def _enter_story(links: Links, entry: Linkable, article_id: int, mine: Signature
     if choice is None:
         links.new_story(article_id, entry.title)
         return
-    edges = [Edge(entry.id, other, Level.STORY, "event", score) for other, score in choice.edges]
-    links.set_edges(entry.id, Level.STORY, edges)
+    links.add_edges(Edge(entry.id, other, Level.STORY, "event", score) for other, score in choice.edges)
     links.set_story(article_id, choice.story_id)
 
 
@@ -285,10 +290,12 @@ def _name_stories(links: Links) -> None:
         links.name_story(story_id, stories.story_title(Titled(*one) for one in titles))
 
 
-def _all(store: Store, clock: Callable[[], datetime]) -> Iterator[tuple[Links, Linkable]]:
+def _all(
+    store: Store, clock: Callable[[], datetime], stopped: Callable[[], bool]
+) -> Iterator[tuple[Links, Linkable]]:
     """Every entry in the order they came, each page of them in a write transaction."""
     last = 0
-    while page := store.entry_ids_after(last, PAGE):
+    while not stopped() and (page := store.entry_ids_after(last, PAGE)):
         with store.links(clock()) as links:
             for entry in links.read(page):
                 yield links, entry

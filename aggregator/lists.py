@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from aggregator.errors import ParseError
 from aggregator.fetch import Fetcher
 from aggregator.model import FetchFailure, ListState, NotModified, RemoteList, Subscription, Validators
-from aggregator.opml import Outline, parse
+from aggregator.opml import parse
 from aggregator.parse.encoding import decoded
 from aggregator.text import canonical_url, masked
 
@@ -36,11 +36,7 @@ def read(body: bytes, content_type: str | None = None, *, whole: bool = False) -
     Raises:
         ParseError: this is no OPML.
     """
-    return tuple(map(_wish, parse(decoded(body, content_type)[0], whole=whole)))
-
-
-def _wish(outline: Outline) -> Subscription:
-    return Subscription(outline.url, name=outline.title, language=outline.language, tags=outline.tags)
+    return parse(decoded(body, content_type)[0], whole=whole)
 
 
 def due(lists: Iterable[RemoteList], known: Iterable[ListState], now: datetime) -> tuple[ListState, ...]:

@@ -197,6 +197,7 @@ class Settings:
         publish_dir: folder that they are written to as files, absolute; None: none.
         fetch: network behaviour.
         web: pages, and who may see them.
+        baseline: the days whose mean is 100 in trends; None: they are found.
         push: what is sent without being asked for.
         retention: entries older than this, and no longer shown by their feed, are removed; None: kept.
         database: path of the SQLite file, absolute.
@@ -210,6 +211,7 @@ class Settings:
     publish_dir: str | None = None
     fetch: FetchSettings = FetchSettings()
     web: WebSettings = WebSettings()
+    baseline: "Period | None" = None
     push: PushSettings = PushSettings()
     retention: timedelta | None = timedelta(days=365)
     database: str = "db/aggregator.db"
@@ -853,7 +855,8 @@ class StoredEntry:
         changed_at: when we first saw this revision.
         article_uid: names the article in every database and for ever, whatever is merged into it later.
         story_id: entries about one event share it.
-        significant_at: when we first saw the last revision that changed what it says, not only how.
+        significant_at: when it last changed what it says, and not only how: the publisher's date of that, if there is
+            one that can be, else when we first saw it.
         countries: ISO 3166-1 alpha-2 codes of the countries its text is about, the weightiest first.
         copies: the article's other entries, the first published first.
         (the rest: see `Entry`)

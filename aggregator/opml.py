@@ -7,14 +7,13 @@ to expand, to fetch or to nest too deep. Folders and the `category` attribute be
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from html import unescape
 from html.entities import html5
 from typing import Any
-from urllib.parse import urlsplit
 
 from aggregator.errors import ParseError
-from aggregator.model import FeedReport
+from aggregator.model import FeedReport, Subscription
 from aggregator.text import clean, link, plain_line
 
 MOST_TAGS = 20
@@ -40,7 +39,10 @@ _REFERENCE = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{0
 _ROOT = re.compile(r"<(?:[\w.-]+:)?opml\b", re.IGNORECASE)
 _END = re.compile(r"</(?:[\w.-]+:)?opml\s*>", re.IGNORECASE)
 _FIRST = re.compile(r"<(?:[\w.-]+:)?([a-z]\w*)", re.IGNORECASE)
-_FEED_SCHEME = re.compile(r"\s*feed:(?:(?://)?(https?:)|(?=//))", re.IGNORECASE)
+_FEED_SCHEME = re.compile(r"\Afeed:(?:(?://)?(https?:)|(?=//))", re.IGNORECASE)
+_PLACE = re.compile(
+    r"https?://(?:[^/?#@]*@)?(?:\[[0-9a-f:.]+\]|[^/?#@:\[\]]+)(?::(\d{1,5}))?(?:[/?#]|\Z)", re.IGNORECASE
+)
 _LANGUAGE = re.compile(r"\s*([a-z]{2,3})(?:[-_][\w-]*)?\s*", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
 _FEED_TYPES = ("rss", "atom", "feed")
@@ -52,26 +54,7 @@ _OTHERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """One subscription in a list.
-
-    Attributes:
-        url: the feed's address, http or https.
-        title: as the list has it; None where it has none.
-        tags: names of the folders it lies in, outermost first, then its categories; at most `MOST_TAGS`.
-        site_url: of the site the feed belongs to.
-        language: ISO 639 code as declared, lower-cased; None where what is declared is none.
-    """
-
-    url: str
-    title: str | None = None
-    tags: tuple[str, ...] = ()
-    site_url: str | None = None
-    language: str | None = None
-
-
-def parse(text: str, *, whole: bool = False) -> tuple[Outline, ...]:
+def parse(text: str, *, whole: bool = False) -> tuple[Subscription, ...]:
     """Reads a subscription list.
 
     Args:
@@ -79,8 +62,9 @@ def parse(text: str, *, whole: bool = False) -> tuple[Outline, ...]:
         whole: refuse one that breaks off before its end.
 
     Returns:
-        Each feed once, in the list's order, with the tags of every place it stands in. Outlines that name
-        no http(s) address are left out, and so are lists within the list (`type="include"`).
+        Each feed once, in the list's order. Its tags are the names of the folders it lies in, outermost first, and
+        its categories, of every place it stands in. Outlines that name no http(s) address are left out, and so
+        are lists within the list (`type="include"`).
 
     Raises:
         ParseError: this is no OPML; the message says what it seems to be.
@@ -90,13 +74,10 @@ def parse(text: str, *, whole: bool = False) -> tuple[Outline, ...]:
         raise ParseError(f"this is no subscription list (OPML): {_nature(text)}")
     if whole and not _END.search(text):
         raise ParseError("this subscription list (OPML) breaks off: it has no </opml> at its end")
-    feeds: dict[str, Outline] = {}
-    for outline in _outlines(text):
-        before = feeds.get(outline.url)
-        if before:
-            tags = tuple(dict.fromkeys(before.tags + outline.tags))[:MOST_TAGS]
-            outline = Outline(before.url, before.title, tags, before.site_url, before.language)
-        feeds[outline.url] = outline
+    feeds: dict[str, Subscription] = {}
+    for feed in _feeds(text):
+        before = feeds.get(feed.url, feed)
+        feeds[feed.url] = replace(before, tags=tuple(dict.fromkeys(before.tags + feed.tags))[:MOST_TAGS])
     return tuple(feeds.values())
 
 
@@ -149,7 +130,7 @@ def _nature(text: str) -> str:
     return f"it seems to be {_OTHERS.get(name, 'something else')}"
 
 
-def _outlines(text: str) -> Iterator[Outline]:
+def _feeds(text: str) -> Iterator[Subscription]:
     """Every outline with an http(s) address, in document order; one feed may come more than once."""
     folders: list[tuple[str, ...]] = [()]  # for each outline that is open, the tags of what lies in it
     for tag in _TAG.finditer(text):
@@ -165,16 +146,14 @@ def _outlines(text: str) -> Iterator[Outline]:
         is_feed = values.get("type", "").strip().lower() in _FEED_TYPES
         address = values.get("xmlurl") or (values.get("url") if is_feed else None)
         if url := _address(address or ""):
-            categories = [
-                plain_line(name.strip(" /")) for name in values.get("category", "").split(",", MOST_TAGS)
-            ]
+            categories = values.get("category", "").split(",")[:MOST_TAGS]
             language = _LANGUAGE.fullmatch(values.get("language", ""))
-            yield Outline(
+            tags = dict.fromkeys((*folders[-1], *(plain_line(name.strip(" /")) for name in categories)))
+            yield Subscription(
                 url,
-                title or None,
-                tuple(dict.fromkeys(name for name in (*folders[-1], *categories) if name))[:MOST_TAGS],
-                _address(values.get("htmlurl") or ""),
-                language and language[1].lower(),
+                name=title or None,
+                language=language and language[1].lower(),
+                tags=tuple(filter(None, tags))[:MOST_TAGS],
             )
         if not inner.rstrip().endswith("/"):
             is_folder = title and not address and len(folders[-1]) < MOST_TAGS
@@ -198,8 +177,6 @@ def _character(reference: re.Match[str]) -> str:
 
 def _address(value: str) -> str | None:
     """An address that can be asked; `feed:` was once put before it to call the feed reader."""
-    url = link(_FEED_SCHEME.sub(lambda found: found[1] or "http:", value, count=1), None)
-    try:
-        return url if url and urlsplit(url).hostname and urlsplit(url).port != 0 else None
-    except ValueError:  # a port that is none
-        return None
+    url = link(_FEED_SCHEME.sub(lambda found: found[1] or "http:", value.strip()), None)
+    place = _PLACE.match(url or "")
+    return url if place and int(place[1] or 1) in range(1, 65_536) else None

@@ -23,6 +23,7 @@ from aggregator.publish import (
     Place,
     Rendered,
     SelectionError,
+    address,
     conditions,
     index_page,
     query_of,
@@ -194,7 +195,7 @@ class Outputs:
             format: the format.
 
         Raises:
-            SelectionError: there is no such topic, aspect or feed, or `before` is no cursor.
+            SelectionError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
         self._check(output)
         base = self.feed(output.name) if output.name else EVERYTHING
@@ -209,17 +210,16 @@ class Outputs:
 
         return self._once((output, query, before, format), make)
 
-    def topics(self) -> tuple[str, ...]:
-        """The addresses that can be subscribed to at the hub."""
-        return tuple(self._channel(output).url(each) for output in self.feeds() for each in Format)
+    def topics(self) -> Mapping[str, tuple[str, Format]]:
+        """The addresses that can be subscribed to at the hub, each with the feed and the format that it leads to."""
+        home = self.home_url + "/"
+        names = [output.name for output in self.feeds()]
+        return {address(home, name, each): (name, each) for name in names for each in Format}
 
     def document(self, topic: str) -> Rendered | None:
         """The document at one of these addresses as it is now; None where there is none."""
-        for output in self.feeds():
-            for format in Format:  # noqa: A001
-                if self._channel(output).url(format) == topic:
-                    return self.rendered(output.name, format)
-        return None
+        found = self.topics().get(topic)
+        return None if found is None else self.cached(*found) or self.rendered(*found)
 
     def _check(self, output: OutputFeed) -> None:
         """See that what an address names is there, so that no wrong word is answered with an empty feed."""
@@ -235,6 +235,9 @@ class Outputs:
                 self._store.find_feeds([output.feed])
             except UnknownError as error:
                 raise SelectionError(str(error)) from None
+        if output.tag is not None and output.tag not in (labels := self._store.labels()):
+            named = ", ".join(labels) or "none"
+            raise SelectionError(f"No feed has the label “{output.tag}”; there are: {named}.")
 
     def _once(
         self,
@@ -294,6 +297,7 @@ class Outputs:
             topics=self._titles,
             query=query,
             copies=output.copies,
+            language=output.language,
             hubs=() if query or not output.name else self._settings.push.hubs or hub,
             icon_url=f"{home}/static/icon.svg",
         )

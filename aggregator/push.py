@@ -19,7 +19,7 @@ import logging
 import random
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ class Publisher(Protocol):
     def home_url(self) -> str:
         """Where readers reach us, without a trailing slash."""
 
-    def topics(self) -> Sequence[str]:
+    def topics(self) -> Collection[str]:
         """The addresses of the documents that can be subscribed to."""
 
     def document(self, topic: str) -> Rendered | None:

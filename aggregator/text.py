@@ -577,6 +577,10 @@ _MONTH_DAY = re.compile(r"([a-z]{3,})\.?\s+(\d\d?)(?:st|nd|rd|th)?,?\s+(\d{4})(?
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+FIRST_YEAR = 1990
+"""Of entries; software that knows no date gives earlier ones."""
+
+
 def parse_date(value: str, zone: tzinfo | None = None) -> datetime | None:
     """Read a date in any form that feeds are known to use.
 

@@ -244,7 +244,7 @@ def entry(day: TrendDay, leading: Sequence[Leading], title: str, home_url: str) 
         feed_site_url=f"{home_url}/trend",
         article_id=0,
         guid=None,
-        url=f"{home_url}/trend?topic={day.topic}",
+        url=f"{home_url}/trend?topic={day.topic}&days=365#day-{day.day}",
         title=f"{title}: {day.day:%d %B %Y} stands out",
         author=None,
         summary="",

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,9 +21,10 @@ from schemathesis.core.result import Ok
 
 from aggregator import config
 from aggregator.app import Aggregator
-from aggregator.model import Selection, WebSettings
+from aggregator.model import Selection, Table, WebSettings
 from aggregator.web import make_app
-from aggregator.web.api import MOST, Selected
+from aggregator.web.api.operations import ASKED_AT_ONCE
+from aggregator.web.api.questions import MOST, Selected
 from tests.client import Answer, Client, serving
 from tests.conftest import Clock, configure, item, rss
 from tests.server import Server
@@ -118,6 +121,34 @@ def test_sql_is_answered_only_where_the_operator_wishes_it(aggregator: Aggregato
             refused = open_client("/api/sql?" + urlencode({"query": statement}))
             assert refused.status == 400
             assert reason in json.loads(refused.body)["detail"]
+        dice = "/api/sql?" + urlencode({"query": "SELECT random()"})
+        assert open_client(dice, If_None_Match=open_client(dice).headers["etag"]).status == 200
+
+
+def test_few_questions_in_sql_are_answered_at_once(aggregator: Aggregator) -> None:
+    path = "/api/sql?" + urlencode({"query": "SELECT 1"})
+    wished = replace(aggregator.settings, web=WebSettings(sql=True))
+    asked, go_on = threading.Semaphore(0), threading.Event()
+
+    def slow(_: str) -> Table:
+        asked.release()
+        assert go_on.wait(10)
+        return Table(("1",), ((1,),), whole=True)
+
+    with (
+        patch.object(aggregator, "settings", wished),
+        patch.object(aggregator, "ask", slow),
+        serving(make_app(aggregator)) as client,
+        ThreadPoolExecutor(ASKED_AT_ONCE) as others,
+    ):
+        waiting = [others.submit(client, path) for _ in range(ASKED_AT_ONCE)]
+        for _ in waiting:
+            assert asked.acquire(timeout=10)
+        refused = client(path)
+        go_on.set()
+        assert (refused.status, refused.headers["retry-after"]) == (503, "2")
+        assert {answer.result().status for answer in waiting} == {200}
+        assert client(path).status == 200
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aggregator import config, health
+from aggregator import config, health, link
 from aggregator.app import LATE, Aggregator
 from aggregator.errors import ConfigError, StoreError, UnknownError
 from aggregator.model import OutputFeed, Settings
@@ -75,6 +75,21 @@ def test_an_output_carries_each_article_once(aggregator: Aggregator) -> None:
     assert sorted(titles(aggregator, "all")) == ["A storm nears", "Calm", "Item 2"]
     (entry,) = aggregator.entries(OutputFeed("storms", topic="storms"), 10)
     assert len(aggregator.copies(entry)) == 2
+
+
+def test_linking_anew_that_was_broken_off_is_begun_again(
+    aggregator: Aggregator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PAGE", 1)
+    linked = "SELECT id, article_id, story_id FROM entries"
+    before = [tuple(row.values()) for row in aggregator.store.query(linked)]
+    looked = iter([False] * 9)
+    assert aggregator.relink(lambda: next(looked, True)) == 0, "it stops before any is linked"
+    needed = [aggregator.needs_relinking]
+    assert aggregator.relink() == len(before)
+    needed.append(aggregator.needs_relinking)
+    assert needed == [True, False]
+    assert [tuple(row.values()) for row in aggregator.store.query(linked)] == before
 
 
 @pytest.mark.parametrize("format", list(Format))

@@ -1,6 +1,10 @@
 """A reader's own SQL (`store.asking`)."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ import pytest
 from aggregator.errors import QueryError
 from aggregator.model import New
 from aggregator.store import Store, open_store
+from aggregator.store.answering import LARGEST
 from tests.test_store import entry, polled, sql
 
 SECRET = "https://reader:canary@a.example/feed"
@@ -18,6 +23,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(tmp_path / "aggregator.db") as store:
         polled(store, New(entry("a", text="x" * 20_000)), New(entry("b")), url=SECRET)
         store.set_property("key", "canary")
+        with closing(sqlite3.connect(store.path)) as db, db:
+            for column in ("validators_url", "moved_to", "hub_url", "topic_url", "last_error"):
+                db.execute(f"UPDATE feeds SET {column} = ?", (f"{column}: {SECRET}",))
+            db.execute("UPDATE polls SET error = ?", (SECRET,))
+            db.execute(
+                "INSERT INTO feed_events (feed_id, at, kind, message) VALUES (1, '', 'moved', ?)", (SECRET,)
+            )
         yield store
 
 
@@ -57,31 +69,61 @@ def test_what_reads_is_answered(store: Store, statement: str) -> None:
         pytest.param("VACUUM INTO 'copy.db'", "only one SELECT", id="vacuum"),
         pytest.param("BEGIN", "only one SELECT", id="a transaction"),
         pytest.param("SELECT load_extension('x')", "only one SELECT|not authorized", id="an extension"),
-        pytest.param("SELECT zeroblob(1000000000)", "only one SELECT|not authorized", id="memory"),
         pytest.param("SELECT value FROM properties", "private", id="a private table"),
         pytest.param("SELECT secret FROM hub_subscriptions", "private", id="a secret"),
+        pytest.param("SELECT feeds FROM lists", "private", id="addresses of feeds"),
         pytest.param("SELECT 1; SELECT 2", "one statement", id="two statements"),
         pytest.param("SELEC 1", "syntax error", id="a mistake"),
         pytest.param("SELECT nonesuch FROM entries", "no such column: nonesuch", id="no such column"),
         pytest.param("SELECT 1 -- " + "x" * 20_000, "longer than 20,000", id="too long"),
-        pytest.param(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
-            "longer than 0.05 s",
-            id="without an end",
-        ),
+        pytest.param("SELECT * FROM entries WHERE id = :id", "binding", id="a parameter that is not given"),
+        pytest.param("-- nothing", "only one SELECT", id="no statement"),
     ],
 )  # fmt: skip
-def test_everything_else_is_refused_with_the_reason(
-    store: Store, statement: str, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from datetime import timedelta
-
-    monkeypatch.setattr("aggregator.store.asking.LONGEST", timedelta(seconds=0.05))
+def test_everything_else_is_refused_with_the_reason(store: Store, statement: str, reason: str) -> None:
     before = sql(store.path, "SELECT count(*) FROM entries")
     with pytest.raises(QueryError, match=reason):
         store.ask(statement)
     assert sql(store.path, "SELECT count(*) FROM entries") == before
     assert store.ask("SELECT count(*) FROM entries").rows == ((2,),)
+
+
+NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param(f"{NUMBERS} SELECT max(i) FROM n", id="without an end"),
+        pytest.param("SELECT printf('%.*c', 2000000000, 'x')", id="one call of a function"),
+        pytest.param(
+            "SELECT instr(printf('%9000000c', 'a'), printf('%4500000c', 'a') || 'b')",
+            id="a square of millions",
+        ),
+    ],
+)
+def test_no_question_takes_long(store: Store, statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aggregator.store.asking.LONGEST", timedelta(seconds=0.4))
+    before = time.monotonic()
+    with pytest.raises(QueryError, match=r"longer than 0\.4 s"):
+        store.ask(statement)
+    assert time.monotonic() - before < 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("SELECT zeroblob(900000000)", id="a value"),
+        pytest.param(f"{NUMBERS} SELECT printf('%9000000c', i) FROM n ORDER BY 1", id="sorting"),
+        pytest.param("SELECT " + ", ".join(["printf('%9000000c', 'x')"] * 200), id="a row"),
+    ],
+)
+def test_no_question_takes_much_memory(store: Store, statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "aggregator.store.asking.LONGEST", timedelta(seconds=30)
+    )  # it is not time that ends it
+    with pytest.raises(QueryError, match=r"memory|too big"):
+        store.ask(statement)
 
 
 def test_no_answer_holds_a_feeds_password(store: Store) -> None:
@@ -104,6 +146,9 @@ def test_answers_are_bounded(store: Store) -> None:
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000) SELECT i FROM n"
     )
     assert len(found.rows) == 1_000
+    assert not found.whole
+    found = store.ask(f"{NUMBERS} SELECT " + ", ".join(["printf('%10000c', i)"] * 100) + " FROM n")
+    assert sum(len(str(value)) for row in found.rows for value in row) <= LARGEST + 100 * 10_000
     assert not found.whole
     assert max(len(str(row[0])) for row in store.ask("SELECT text FROM entries").rows) == 10_000
 

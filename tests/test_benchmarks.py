@@ -11,7 +11,7 @@ from pathlib import Path
 import feedparser
 import pytest
 
-from benchmarks import refresh
+from benchmarks import duplicates, refresh
 from benchmarks.feeds import (
     NEW_ENTRIES,
     Plan,
@@ -228,3 +228,20 @@ def test_verdicts_compare_cpu_with_the_targets() -> None:
         "cold: 1/10.0 of reader's CPU (at most 1/8: met)",
         "warm: 1/3.0 of reader's CPU (at most 1/4: MISSED)",
     ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_entries_arrive_in_a_window_that_was_multiplied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "PLAN", Plan(feeds=15, entries=4))
+    store = tmp_path / "store.db"
+
+    index = duplicates.filled(store, 600)
+    told = duplicates.arrive(store, 40)
+
+    assert set(index) == {"fingerprints", "article_keys", "story_keys", "paragraphs", "edges"}
+    assert all(index.values())
+    assert 0 < told["link"] < told["all"]
+    assert told["restart"] > 0
+    assert told["peak"] > 5

@@ -305,6 +305,45 @@ def test_opml_comes_back_as_it_went(tmp_path: Path, polled: Path, server: Server
     assert feeds[1]["tags"] == ["x"]
 
 
+def followed(server: Server, *paths: str) -> bytes:
+    outlines = "".join(f"<outline text='{path}' xmlUrl='{server.url(path)}'/>" for path in paths)
+    return f"<opml version='2.0'><body><outline text='theirs'>{outlines}</outline></body></opml>".encode()
+
+
+def test_a_remote_list(tmp_path: Path, project: Path, server: Server, run: Run) -> None:
+    server.add("/c", rss(item(9), title="Cable"))
+    server.add("/list", followed(server, "/a", "/c"), etag='"1"')
+    url = server.url("/list", "reader:canary")
+    configure(tmp_path, server.url("/a"), server.url("/b"), lists=[url])
+    shown = f"http://***@{server.netloc}/list"
+
+    fresh = run("check").out
+    assert fresh.endswith("add 2 feeds, and those of 1 list.\n")
+    run("feeds")  # makes the database
+    assert f"A start would read, and follow: {shown}" in lines(run("check").out)
+    assert not server.requests, "no network is used to check"
+
+    said = run("poll", "--json")
+    assert (said.code, json.loads(said.out)["feeds"]) == (0, 3)
+    assert lines(run("check").out)[1:] == ["A start would change nothing."]
+    told = run("feeds").out
+    assert re.search(rf"^list +{re.escape(shown)} +2 feeds +read \d+ s ago$", told, re.MULTILINE), told
+
+    configure(tmp_path, server.url("/a"), server.url("/b"), lists=[])
+    assert f"A start would pause (its entries are kept): {server.url('/c')}" in run("check").out
+
+
+def test_a_remote_list_that_cannot_be_read(tmp_path: Path, project: Path, server: Server, run: Run) -> None:
+    configure(tmp_path, server.url("/a"), lists=[server.url("/list")])
+    said = run("poll")
+    complaint = f"list {server.url('/list')}: there is nothing at this address of {server.netloc} (404)\n"
+    assert (said.code, said.err) == (1, f"the {complaint}")
+    assert "1 feed in" in said.out, "the others are polled all the same"
+    assert f"The {complaint}" in run("check").out
+    assert "(404)" in run("feeds").out
+    assert run("poll").code == 0, "it is not asked again at once"
+
+
 def test_opml_that_is_none(tmp_path: Path, project: Path, run: Run) -> None:
     (tmp_path / "list.opml").write_text("feeds, feeds, feeds")
     before = project.read_text()
@@ -606,6 +645,10 @@ def test_export_csv_holds_no_formulas(tmp_path: Path, polled: Path, run: Run) ->
     assert list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text()))) == rows
 
 
+def test_export_csv_names_its_columns_even_where_there_are_no_rows(polled: Path, run: Run) -> None:
+    assert run("export", "attributions").out.splitlines() == ["entry_id,name,url"]
+
+
 @pytest.mark.parametrize("what", EXPORTS)
 def test_export_ndjson(polled: Path, run: Run, what: str) -> None:
     said = run("export", what, "--format", "ndjson")
@@ -614,7 +657,7 @@ def test_export_ndjson(polled: Path, run: Run, what: str) -> None:
         "entries": 3,
         "articles": 3,
         "stories": 3,
-        "daily": 0,
+        "daily": 3,
         "tags": 1,
         "attributions": 0,
         "feeds": 2,

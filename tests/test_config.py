@@ -18,7 +18,7 @@ from aggregator import config
 from aggregator.config import document as yaml_document
 from aggregator.config.shape import File, spell
 from aggregator.errors import ConfigError
-from aggregator.model import FetchSettings, OutputFeed, Settings, Subscription, WebSettings
+from aggregator.model import FetchSettings, OutputFeed, RemoteList, Settings, Subscription, WebSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "configuration.md"
@@ -56,6 +56,11 @@ feeds:
     tags: [one, two]
     every: 1.5h
     enabled: no
+lists:
+  - https://a.example/list.opml
+  - url: env:LIST
+    tags: [theirs]
+    every: 6h
 topics:
   - slug: storms
     rules: []
@@ -81,7 +86,7 @@ retention: 30d
 database: data/news.db
 public_url: https://news.example.org/
 """,
-        {"PASSWORD": " a long word "},
+        {"PASSWORD": " a long word ", "LIST": "https://b.example/opml?key=word"},
     )
     assert settings == Settings(
         feeds=(
@@ -89,6 +94,10 @@ public_url: https://news.example.org/
             Subscription(
                 "https://b.example/feed", "Bé", "es", ("one", "two"), timedelta(minutes=90), enabled=False
             ),
+        ),
+        lists=(
+            RemoteList("https://a.example/list.opml"),
+            RemoteList("https://b.example/opml?key=word", ("theirs",), timedelta(hours=6)),
         ),
         topics=settings.topics,
         output=(OutputFeed("storms", "Storms", 7, topic="storms", aspect="damage"), OutputFeed("all")),
@@ -222,7 +231,7 @@ def test_no_message_shows_a_secret(tmp_path: Path) -> None:
     ("text", "line", "key", "message"),
     [
         pytest.param("feds: []", 1, "feds", "did you mean feeds?", id="unknown key"),
-        pytest.param("xyz: []", 1, "xyz", "the keys are feeds, topics, output", id="unlike any key"),
+        pytest.param("xyz: []", 1, "xyz", "the keys are feeds, lists, topics, output", id="unlike any key"),
         pytest.param(
             "feeds:\n  - url: https://a.example/\n    nmae: A",
             3,
@@ -278,6 +287,39 @@ def test_no_message_shows_a_secret(tmp_path: Path) -> None:
             "feeds[0].language",
             "ISO 639",
             id="language",
+        ),
+        pytest.param("trend: {baseline: 2025}", 1, "trend.baseline", "2025-01-01/2025-03-31", id="a year"),
+        pytest.param(
+            "trend: {baseline: 2025-02-01/2025-02-30}", 1, "trend.baseline", "2025-01-01/", id="no such day"
+        ),
+        pytest.param(
+            "trend: {baseline: 2025-02-01/2025-01-01}",
+            1,
+            "trend.baseline",
+            "first day stands first",
+            id="backwards",
+        ),
+        pytest.param("lists: [a.example/opml]", 1, "lists[0].url", "https://a.example/opml?", id="bare list"),
+        pytest.param(
+            "lists: [{url: 'https://a.example/', every: 59m}]",
+            1,
+            "lists[0].every",
+            "1h or more",
+            id="list too often",
+        ),
+        pytest.param(
+            "lists: [{url: 'https://a.example/', name: A}]",
+            1,
+            "lists[0].name",
+            "url, tags, every",
+            id="of a list",
+        ),
+        pytest.param(
+            "lists:\n  - https://a.example/x\n  - url: HTTPS://A.example/x",
+            3,
+            "lists[1]",
+            "this list stands twice; the first is on line 2",
+            id="list twice",
         ),
         pytest.param("retention: 30", 1, "retention", "30s, 30m, 30h or 30d", id="time without unit"),
         pytest.param("retention: 1y", 1, "retention", "s, m, h or d", id="unknown unit"),
@@ -704,7 +746,11 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", DOCS.read_text(encoding="utf-8"), 
 def test_the_examples_of_the_docs_load(tmp_path: Path, example: str) -> None:
     (tmp_path / "topics").mkdir()
     (tmp_path / "topics" / "fisheries.yaml").write_text("slug: fisheries\n", encoding="utf-8")
-    environ = {"MEMBERS_FEED": "https://example.org/members", "AGGREGATOR_PASSWORD": "a long word"}
+    environ = {
+        "MEMBERS_FEED": "https://example.org/members",
+        "TEAM_LIST": "https://example.org/team.opml",
+        "AGGREGATOR_PASSWORD": "a long word",
+    }
     assert load(tmp_path, example, environ) != load(tmp_path, "feeds: []")
 
 

@@ -301,6 +301,39 @@ def test_two_on_one_database_share_the_work(tmp_path: Path, server: Server) -> N
     assert not [line for each in both for line in each.log if line["level"] in ("warning", "error")]
 
 
+def listing(*feeds: str) -> bytes:
+    outlines = "".join(f"<outline text='{url}' xmlUrl='{url}'/>" for url in feeds)
+    return f"<opml version='2.0'><body>{outlines}</body></opml>".encode()
+
+
+def test_it_follows_a_list_and_goes_on_while_the_list_hangs(tmp_path: Path, server: Server) -> None:
+    server.add("/a", rss(item(1)))
+    server.add("/b", rss(item(2)))
+    server.add("/list", listing(server.url("/a"), server.url("/b")))
+    server.play("/hangs", 60.0)
+    configure(tmp_path, lists=[server.url("/list", "reader:canary")])
+    with daemon(tmp_path) as running:
+        running.wait_for("1 new, 0 revised", times=2)
+        assert running.said("names 2 feeds")[0]["list"] == f"http://***@{server.netloc}/list"
+        assert running.said("lists of feeds followed: 2 feeds added")
+        exported = subprocess.run(
+            [sys.executable, "-m", "aggregator", "opml", "export"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+        )
+        assert exported.stdout.decode() == running.get("/opml")
+        assert exported.stdout.count(b"xmlUrl=") == 2
+
+        server.add("/other", listing(server.url("/b")))
+        configure(tmp_path, lists=[server.url("/other"), server.url("/hangs")])
+        running.wait_for("configuration reloaded: 0 feeds added, 0 changed, 0 resumed, 2 paused")
+        wait_for(lambda: any(request.path == "/hangs" for request in server.requests))
+        assert running.end() < 5
+    assert b"canary" not in running.raw
+    assert b"Traceback" not in running.raw
+
+
 def test_a_log_for_machines_and_one_for_people(tmp_path: Path, server: Server) -> None:
     server.add("/a", rss(item(1)))
     configure(tmp_path, server.url("/a"))
@@ -480,6 +513,7 @@ def test_the_watchdog_is_fed_only_while_feeds_are_looked_for_and_the_store_answe
 
     async def main() -> None:
         aggregator = Aggregator(settings)
+        aggregator.subscribe()
         service = Service(aggregator, load=lambda: settings, watched=list, port=0)
         await service._still_alive(timedelta(minutes=1))
         await service._tick()

@@ -263,6 +263,7 @@ def test_a_new_subscriber_walks_back_through_everything(
         ("/feeds.atom?language=klingon", "ISO 639-1"),
         ("/feeds.atom?topic=weather", "There is no topic “weather”"),
         ("/feeds.atom?feed=Nobody", "Nobody"),
+        ("/feeds.atom?tag=nobodys", "No feed has the label “nobodys”; there are: none."),
         ("/feeds.atom?before=yesterday", "no cursor"),
         ("/feeds.atom?before=a&before=b", "twice"),
         ("/feeds/es.atom?language=en", "has a language already"),

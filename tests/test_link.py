@@ -247,7 +247,7 @@ def test_a_revision_that_says_nothing_new_is_not_significant(store: Store) -> No
     comes(store, ORIGINAL)
     number = id_of(store, "original")
     for hours, text, significant in (
-        (4, SHIPS.replace("mendekati", "dekati"), 3),
+        (4, SHIPS.replace("mendekati", "dekati"), 0),
         (5, SHIPS + "\n12 orang tewas.", 5),
     ):
         at = NOW + hours * HOUR
@@ -296,3 +296,19 @@ def test_what_is_out_of_everybodys_window_leaves_the_index_and_its_article_stays
     polled(store, Revised(id_of(store, "copy"), changed), at=later, url=SALINAN, link=link.link)
     assert articles(store) == groups("original copy")
     check_sound(store.path)
+
+
+def test_all_anew_is_as_it_came_where_many_share_a_key(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aggregator.store.links.HOLDERS", 2)
+    for day in range(0, 40, 4):  # out of the window of the first are those that are nearest to the last
+        comes(store, told(f"ships{day}", f"{SHIPS}\nHari ke-{day}.", hours=24 * day), hours=24 * day + 1)
+        comes(
+            store,
+            told(f"copy{day}", COPY, source="Warta Pagi", hours=24 * day),
+            by=SALINAN,
+            hours=24 * day + 2,
+        )
+    online = articles(store), stories(store)
+    assert any(len(article) > 1 for article in online[0])
+    link.relink(store, lambda: NOW + 40 * DAY)
+    assert (articles(store), stories(store)) == online

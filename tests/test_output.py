@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aggregator import link
 from aggregator.errors import StoreError, UnknownError
-from aggregator.model import Document, New, OutputFeed, Selection, Settings, Tag
+from aggregator.model import Document, New, OutputFeed, PushSettings, Revised, Selection, Settings, Tag
 from aggregator.output import Outputs
-from aggregator.publish import EVERYTHING, Format, SelectionError, narrowed
+from aggregator.publish import EVERYTHING, Format, SelectionError, narrowed, updated
 from aggregator.store import Store, entries, open_store
 from aggregator.topics import compile_topics
 from tests.conftest import NOON, Clock
@@ -238,7 +239,7 @@ def test_an_unusual_day_is_an_entry_that_names_what_happened(press: Store) -> No
     outputs = made(press, public_url="https://news.example")
     (item,) = json.loads(outputs.rendered("unusual", Format.JSON).body)["items"]
     assert item["title"] == "Tension: 20 November 2025 stands out"
-    assert item["url"] == "https://news.example/trend?topic=tension"
+    assert item["url"].startswith("https://news.example/trend?topic=tension")
     assert "8 of 40 articles are on Tension: the index stands at 412." in item["content_html"]
     assert "Title of war</a> (2 outlets)" in item["content_html"]
     (again,) = json.loads(outputs.rendered("unusual", Format.JSON).body)["items"]
@@ -293,6 +294,64 @@ def ids_of(store: Store, *, copies: bool) -> list[str]:
     column = "e.uid" if copies else "DISTINCT a.uid"
     rows = sql(store.path, f"SELECT {column} FROM entries e JOIN articles a ON a.id = e.article_id")
     return [f"tag:localhost,2026:entry/{uid}" for (uid,) in rows]
+
+
+# ----------------------------------------------------------------------------------------------- dates
+
+TEXT = "Tiga kapal perang mendekati pantai, dan sebuah pesawat terbang rendah di atas kota."
+COMMA = TEXT.replace("mendekati pantai,", "mendekati pantai")
+OTHER = TEXT + " Dua belas orang dari kapal itu turun ke darat dan ditahan polisi setempat."
+LONG_AGO = datetime(1970, 1, 2, tzinfo=NOON.tzinfo)
+
+
+def hours(*values: int | None) -> tuple[datetime | None, ...]:
+    return tuple(None if value is None else NOON + value * HOUR for value in values)
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        pytest.param(hours(-3, None), -3, id="published only"),
+        pytest.param(hours(-3, -1), -1, id="updated by the publisher"),
+        pytest.param(hours(None, -1), -1, id="an update, no publication"),
+        pytest.param(hours(None, None), 0, id="no date: when first seen"),
+        pytest.param(hours(9, None), 0, id="published in the future: when first seen"),
+        pytest.param(hours(-3, 9), 0, id="updated in the future: when first seen"),
+        pytest.param(hours(-3, -9), -3, id="updated before it was published"),
+        pytest.param((LONG_AGO, LONG_AGO), 0, id="placeholders are no dates"),
+    ],
+)
+def test_updated_at_first(store: Store, dates: tuple[datetime, datetime], expected: int) -> None:
+    polled(store, New(entry("k", published_at=dates[0], updated_at=dates[1])), at=NOON, url=A, link=link.link)
+    assert updated(store.entry(id_of(store, "k"))) == NOON + expected * HOUR
+
+
+@pytest.mark.parametrize(
+    ("text", "dates", "expected"),
+    [
+        pytest.param(COMMA, hours(-3, None), -3, id="a comma"),
+        pytest.param(COMMA, hours(-3, 4), -3, id="a comma that the publisher dates"),
+        pytest.param(COMMA, hours(4, None), -3, id="a comma, and the date of publication is another"),
+        pytest.param(TEXT, hours(-3, 4), -3, id="only the date is new"),
+        pytest.param(OTHER, hours(-3, None), 5, id="it says something else: when we saw that"),
+        pytest.param(OTHER, hours(-3, 4), 4, id="it says something else, and the publisher dates it"),
+        pytest.param(OTHER, hours(-3, -3), 5, id="it says something else, and keeps its date"),
+        pytest.param(OTHER, hours(-3, 9), 5, id="it says something else, and is dated in the future"),
+    ],
+)
+def test_updated_moves_when_an_entry_says_something_else(
+    store: Store, text: str, dates: tuple[datetime, datetime], expected: int
+) -> None:
+    """RFC 4287 §4.2.15: in a way that the publisher considers significant."""
+    first = entry("k", text=TEXT, content=TEXT, published_at=NOON - 3 * HOUR)
+    polled(store, New(first), at=NOON, url=A, link=link.link)
+    second = replace(first, text=text, content=text, published_at=dates[0], updated_at=dates[1])
+    number = id_of(store, "k")
+    polled(store, Revised(number, second), at=NOON + 5 * HOUR, url=A, link=link.link)
+    assert updated(store.entry(number)) == NOON + expected * HOUR
+    dated = replace(second, text=text + "!", content=text + "!", updated_at=NOON + 6 * HOUR)
+    polled(store, Revised(number, dated), at=NOON + 7 * HOUR, url=A, link=link.link)
+    assert updated(store.entry(number)) == NOON + expected * HOUR, "and not by a mark that follows"
 
 
 # ---------------------------------------------------------------------------------- what addresses ask
@@ -402,7 +461,22 @@ def test_the_hub_is_named_where_there_is_one(store: Store) -> None:
     assert 'http://127.0.0.1:8000/hub>; rel="hub"' in outputs.rendered("all", Format.RSS).link
     outputs.serve_at("http://127.0.0.1:8000")
     assert b'rel="hub"' not in outputs.rendered("all", Format.ATOM).body
-    assert outputs.document(outputs.topics()[0]) is outputs.rendered("all", Format.ATOM)
+
+
+def test_other_hubs_are_named_instead(store: Store) -> None:
+    outputs = made(store, ALL, push=PushSettings(hubs=("https://hub.example/", "https://second.example/")))
+    outputs.serve_at("http://127.0.0.1:8000", hub=True)
+    named = [link.href for link in outputs.rendered("all", Format.ATOM).links if link.rel == "hub"]
+    assert named == ["https://hub.example/", "https://second.example/"]
+
+
+def test_what_can_be_subscribed_to_is_what_the_documents_call_themselves(store: Store) -> None:
+    outputs = made(store, ALL)
+    assert len(outputs.topics()) == 3 * len(outputs.feeds())
+    for topic, (name, form) in outputs.topics().items():
+        document = outputs.document(topic)
+        assert document is outputs.rendered(name, form)
+        assert document.links[0].href == topic
     assert outputs.document("http://127.0.0.1:8000/feeds/none.atom") is None
 
 

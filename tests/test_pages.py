@@ -30,6 +30,7 @@ from aggregator.model import (
     Level,
     Selection,
     Subscription,
+    TrendDay,
 )
 from aggregator.output import MADE
 from aggregator.store import Store, open_store
@@ -40,6 +41,7 @@ from aggregator.web.pages import chart
 from aggregator.web.pages.cards import age, card, excerpt, marked, marked_html, shortened, story_card, tie
 from aggregator.web.pages.search import advice
 from aggregator.web.pages.sources import rhythm, source
+from aggregator.web.pages.trend import smoothed
 from tests.client import BROWSER, Answer, Client, serving
 from tests.press import Press
 from tests.server import Server
@@ -520,8 +522,23 @@ def test_the_trend_marks_unusual_days_and_says_what_happened(client: Client) -> 
     assert day.xpath(".//li/a[starts-with(@href, '/stories/')]")
     languages = [words(row) for row in page.xpath(".//section[@aria-labelledby='languages']//tbody/tr/th")]
     assert languages == ["All languages", "Indonesian", "English", "Spanish"]
-    assert page.xpath(".//section[@aria-labelledby='by-source']//tbody/tr")
+    every = int(page.xpath("string(.//section[@aria-labelledby='languages']//tbody/tr[1]/td[2])"))
+    by_source = page.xpath(".//section[@aria-labelledby='by-source']//tbody/tr/td[1]")
+    assert sum(int(cell.text) for cell in by_source) == every > 0
     assert len(page.xpath(".//details[@class='numbers']//tbody/tr")) > 50
+
+
+def test_the_trend_says_what_100_stands_for(client: Client) -> None:
+    figures = words(look(client, "/trend").find(".//p[@class='figures']"))
+    assert re.search(r"100 on average from \d+ September 2025 to \d+ October 2025", figures), figures
+
+
+def test_the_trend_of_the_first_days_is_what_has_been_counted(plain: Plain) -> None:
+    days = tuple(TrendDay(TOPIC, date(2025, 11, 16 + n), "all", 3, 2, 40, 1, 1, 2, 30) for n in range(4))
+    page = look(plain(days=days), "/trend")
+    assert "So far 8 articles on it, of 160, on 4 days." in words(page.find(".//div[@class='notice']"))
+    assert len(page.xpath(".//section[@class='numbers']//tbody/tr")) == 4
+    assert not page.xpath(".//figure | .//section[@aria-labelledby='unusual']")
 
 
 def test_the_trend_as_csv(client: Client) -> None:
@@ -542,6 +559,15 @@ def test_a_period_of_the_trend_can_be_chosen(client: Client) -> None:
     assert len(shorter.xpath(".//details[@class='numbers']//tbody/tr")) <= 30
     (chosen,) = shorter.xpath(".//nav[@aria-label='Period']//a[@aria-current]")
     assert chosen.text == "30 days"
+
+
+def test_a_mean_of_seven_days_is_one_of_most_of_them() -> None:
+    values = [None, None, 700.0, 0.0, 0.0, 100.0, None, 100.0, None, None]
+    days = [date(2025, 1, 1) + timedelta(days=number) for number in range(len(values))]
+    smooth = [value for _, value in smoothed(list(zip(days, values, strict=True)))]
+    assert smooth == [None] * 5 + [200.0, 200.0, 180.0, 180.0, 50.0]
+    weekly = [(date(2025, 1, 1) + timedelta(days=7 * number), 1.0) for number in range(9)]
+    assert {value for _, value in smoothed(weekly)} == {None}
 
 
 def test_a_chart_names_what_it_shows_and_escapes_it() -> None:
@@ -660,7 +686,7 @@ UNREAD = replace(FAILING, state=FeedState(FAILING.state.url))
         pytest.param({}, "/?language=es", "No story is like this", id="nothing under these conditions"),
         pytest.param({}, "/?before=20250101T000000Z-1", "Nothing is older", id="behind the last"),
         pytest.param({"reports": ()}, "/sources", "aggregator add", id="no source"),
-        pytest.param({}, "/trend", "There is too little to tell yet", id="no index"),
+        pytest.param({}, "/trend", "There is too little for an index yet", id="no index"),
         pytest.param({}, "/sources/1", "Nothing is stored of this feed", id="an empty source"),
         pytest.param({}, "/feeds/all", "Subscribe anyway", id="an empty feed"),
     ],
@@ -781,6 +807,7 @@ def test_marks_change_nothing_but_marks(markup: str, start: int, length: int) ->
 
 def test_a_text_that_is_not_that_of_the_html_marks_nothing_wrong() -> None:
     assert marked_html("<p>other words</p>", "these words", [(0, 5)]) == "<p>other words</p>"
+    assert marked_html("<p>abXd words</p>", "abcd words", [(5, 10)]) == "<p>abXd words</p>"
 
 
 @pytest.mark.parametrize(
@@ -818,6 +845,19 @@ def test_of_what_stayed_the_same_only_the_neighbourhood_is_shown() -> None:
 def test_ties_in_words(method: str, score: float, said: str) -> None:
     shown = tie(Edge(1, 2, Level.STORY, method, score), 2, "Warta\u202e Pagi")
     assert (shown.text, shown.other, shown.sure) == (said, "Warta Pagi", "" if score == 1 else "62%")
+
+
+def test_a_source_without_a_title_is_called_by_its_address_without_what_is_secret() -> None:
+    state = FeedState("https://reader:canary@papers.example/world/feed")
+    found = source(replace(UNREAD, state=state, subscription=Subscription(state.url)))
+    assert found.name.endswith("papers.example/world/feed")
+    assert "canary" not in found.name + found.url
+
+
+def test_a_story_is_not_newer_than_its_newest_text_was_found(site: Aggregator) -> None:
+    story = site.story(site.entry(entry_id(site, DOCKED)).story_id or 0)
+    tomorrow = tuple(replace(telling, at=NOW + timedelta(days=1)) for telling in story.tellings)
+    assert story_card(replace(story, tellings=tomorrow), {}).time == story.last_seen_at
 
 
 def test_a_card_holds_nothing_foreign_that_is_not_text_or_an_address() -> None:

@@ -31,7 +31,7 @@ from aggregator.model import (
     Tag,
     TrendDay,
 )
-from aggregator.store import Store, open_store
+from aggregator.store import Share, Store, open_store
 from aggregator.trends import BASELINE, LEARNING, LEAST_HITS, UNUSUAL, index, scores, unusual
 from tests.test_store import entry, polled, sql
 
@@ -347,6 +347,16 @@ def test_unusual_are_those_with_much_more_and_not_those_with_less() -> None:
     assert unusual(map(day, (None, -9.0, 3.4, UNUSUAL, 9.0))) == (day(UNUSUAL), day(9.0))
 
 
+def test_what_weekdays_differ_by_chance_is_hardly_taken_for_a_rhythm() -> None:
+    chance, differences = random.Random(1), []
+    for _ in range(30):
+        past = [IndexDay(MONDAY + n * DAY, round(chance.gauss(100, 10)), 100.0) for n in range(63)]
+        usual = [IndexDay(MONDAY + n * DAY, 100, 100.0) for n in range(56, 63)]
+        judged = [scores([*past[n : 56 + n], usual[n]])[usual[n].day] for n in range(7)]
+        differences.append(max(judged) - min(judged))
+    assert fmean(differences) < 0.8  # 1.1 where each difference is believed
+
+
 @pytest.mark.parametrize("per_day", [0.3, 3.0, 30.0])
 @pytest.mark.parametrize("weekend", [1.0, 0.4])
 def test_chance_hardly_ever_makes_an_unusual_day(per_day: float, weekend: float) -> None:
@@ -573,6 +583,18 @@ def test_who_made_the_day_is_named(store: Store) -> None:
     assert store.leading(TOPIC, MONDAY + DAY) == ()
 
 
+def test_the_sources_of_a_topic_are_named_without_what_is_secret(store: Store) -> None:
+    secret = "https://reader:canary@papers.example/feed"
+    tell(store, MONDAY, secret, "strike at sea", tags=ON_TOPIC)
+    tell(store, MONDAY, secret, "weather")
+    count_trends(store, [SIDES])
+    change(store, "UPDATE feeds SET title = NULL")
+    assert store.trend_feeds(TOPIC, since=MONDAY, before=MONDAY + DAY, limit=9) == (
+        Share(1, "papers.example", 1, 2),
+    )
+    assert store.trend_feeds(TOPIC, since=MONDAY - DAY, before=MONDAY, limit=9) == ()
+
+
 QUERIES = re.findall(
     r"```sql\n(.*?)```", (Path(__file__).parents[1] / "docs" / "trends.md").read_text("utf-8"), re.DOTALL
 )
@@ -594,13 +616,19 @@ def test_another_baseline_is_taken_up(store: Store) -> None:
     week(store, 6, 8, A, hits=2)
     count_trends(store, [SIDES])
     assert [day.index_value for day in store.trend(TOPIC)] == pytest.approx([100] * 6 + [200] * 2)
-    week(store, 8, 9, A, hits=2)
-    late = Period(MONDAY + 6 * DAY, MONDAY + 7 * DAY)
+    late, empty = Period(MONDAY + 6 * DAY, MONDAY + 7 * DAY), Period(MONDAY - 9 * DAY, MONDAY - 2 * DAY)
+    for baseline, expected in (
+        (late, [None] * 6 + [100] * 2),
+        (empty, [None] * 8),
+        (None, [100] * 6 + [200] * 2),
+        (late, [None] * 6 + [100] * 2),
+    ):
+        count_trends(store, [SIDES], baseline=baseline)
+        assert [day.index_value for day in store.trend(TOPIC)] == pytest.approx(expected)
+        assert count_trends(store, [SIDES], baseline=baseline) == 0
+    week(store, 8, 9, A, hits=4)
     count_trends(store, [SIDES], baseline=late)
-    assert [day.index_value for day in store.trend(TOPIC)] == pytest.approx([None] * 6 + [100] * 3)
-    week(store, 9, 10, A, hits=2)
-    count_trends(store, [SIDES])
-    assert [day.index_value for day in store.trend(TOPIC)] == pytest.approx([100] * 6 + [200] * 4)
+    assert [day.index_value for day in store.trend(TOPIC)] == pytest.approx([None] * 6 + [100] * 2 + [200])
 
 
 @pytest.mark.usefixtures("short")
@@ -708,6 +736,18 @@ def test_night_after_night_with_a_feed_that_joins(store: Store) -> None:
     assert [row[0] for row in sql(store.path, "SELECT since FROM topic_weights WHERE measure = 'acts'")] == [
         "2025-09-01", "2025-09-09", "2025-09-01", "2025-09-09",
     ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("short")
+def test_a_day_long_past_changes_once_more(store: Store) -> None:
+    for number, hits in enumerate([1, 2, 1, 3, 2, 1, 3, 1, 2, 3]):
+        week(store, number, number + 1, A, hits=hits)
+        if number > 4:
+            week(store, number, number + 1, B, hits=hits, total=7)
+    count_trends(store, [SIDES])
+    tell(store, MONDAY + 5 * DAY, A, "found late", tags=aspects("strike"))
+    count_trends(store, [SIDES])
+    assert made(store) == all_anew(store)
 
 
 @pytest.mark.usefixtures("short")

@@ -113,6 +113,7 @@ class Shelf:
     fault: Exception | None = None
     settings: Settings = field(default_factory=Settings)
     topics: Mapping[str, str] = field(default_factory=lambda: TITLES)
+    days: tuple[TrendDay, ...] = ()
 
     def output_names(self) -> tuple[OutputFeed, ...]:
         return self.outputs
@@ -180,10 +181,13 @@ class Shelf:
         return ()
 
     def daily(self, _: str, **__: Any) -> tuple[TrendDay, ...]:
-        return ()
+        return self.days
 
     def trend_languages(self, _: str) -> tuple[str, ...]:
         return ()
+
+    def trend_baseline(self, *_: Any) -> None:
+        return None
 
     def trend_feeds(self, _: str, **__: Any) -> tuple[Share, ...]:
         return ()
@@ -364,6 +368,9 @@ POLICY = (
             "/", "GET", {"Host": "127.0.0.1.evil.example:80"}, None, 400, id="a name that begins like ours"
         ),
         pytest.param("/", "GET", {"Host": "[::1"}, None, 400, id="a broken name"),
+        pytest.param("/", "GET", {"Host": "evil.example@localhost"}, None, 400, id="a user of our name"),
+        pytest.param("/", "GET", {"Host": "localhost/evil"}, None, 400, id="a path of our name"),
+        pytest.param("/stories/" + "9" * 5_000, "GET", {}, None, 404, id="a number without end"),
         pytest.param("/", "GET", {"Host": "LOCALHOST:1234"}, None, 200, id="our name"),
         pytest.param("/", "GET", {"Host": "[::1]:80"}, None, 200, id="our address"),
         pytest.param("/", "GET", {}, StoreError("/secret/path is locked"), 503, id="the store is away"),

@@ -85,6 +85,7 @@ def load(path: Path, *, db: str | None = None, environ: Mapping[str, str] = os.e
         fetch=FetchSettings(**vars(file.fetch)),
         push=PushSettings(**vars(file.push)),
         web=WebSettings(**vars(file.web)),
+        baseline=file.trend.baseline,
         retention=file.retention,
         database=_database(given, Path.cwd()) if given else _database(file.database, path.parent),
         public_url=file.public_url,

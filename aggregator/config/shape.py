@@ -6,7 +6,7 @@ These models check the file and are the source of its JSON Schema. Defaults come
 import difflib
 import re
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails
 
-from aggregator.model import FetchSettings, OutputFeed, PushSettings, RemoteList, Settings
+from aggregator.model import FetchSettings, OutputFeed, Period, PushSettings, RemoteList, Settings
 from aggregator.text import LONGEST_LINE, LONGEST_URL
 
 # ------------------------------------------------------------------------------ one value each
@@ -150,6 +150,17 @@ def _free(value: str) -> str:
     return value
 
 
+def _period(value: object) -> Period:
+    first, _, last = str(value).partition("/")
+    try:
+        period = Period(date.fromisoformat(first.strip()), date.fromisoformat(last.strip()))
+    except ValueError:
+        raise ValueError("a period is written as its first and its last day: 2025-01-01/2025-03-31") from None
+    if period.last - period.first < timedelta(days=6):
+        raise ValueError("a period has seven days at least, and its first day stands first")
+    return period
+
+
 def _header(value: str) -> str:
     if value.isascii() and value.isprintable():
         return value
@@ -203,6 +214,11 @@ Retention = Annotated[
     timedelta | None,
     PlainValidator(_retention),
     WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN + "|^never$"}),
+]
+Days = Annotated[
+    Period,
+    PlainValidator(_period),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d$|^env:"}),
 ]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), WithJsonSchema({"type": "string"})]
 Password = Annotated[
@@ -366,6 +382,16 @@ class Web(Section):
     )
 
 
+class Trend(Section):
+    """How much is told of a topic each day."""
+
+    baseline: Days | None = Field(
+        None,
+        description="The first and the last day of those whose mean is 100; without it, the first four weeks with "
+        "enough in them.",
+    )
+
+
 class Push(Section):
     """News that is sent without being asked for (WebSub)."""
 
@@ -399,6 +425,9 @@ class File(Section):
     web: Annotated[Web, _or({})] = Field(
         {}, validate_default=True, description="Pages, and who may see them."
     )
+    trend: Annotated[Trend, _or({})] = Field(
+        {}, validate_default=True, description="How much is told of each topic, day by day."
+    )
     push: Annotated[Push, _or({})] = Field(
         {}, validate_default=True, description="How news go out and come in unasked (WebSub)."
     )
@@ -422,6 +451,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "publish": Publish,
     "fetch": Fetch,
     "web": Web,
+    "trend": Trend,
     "push": Push,
 }
 

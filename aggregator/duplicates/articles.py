@@ -50,12 +50,12 @@ _FIRST_NUMBERS = 4  # must all be found again; of those after them, one in six m
 # Bounds of a fingerprint
 _LONGEST = 8_000  # characters of text that are looked at
 _LEAD = 32
-_SAMPLE = 128
+_SAMPLE = 80
 _NUMBERS = 24
-_NAMES = 40
+_NAMES = 32
 _CREDITS = 8
 _TITLE_WORDS = 24
-_KEYS, _LEAD_KEYS, _LEAD_WORDS = 9, 8, 40
+_KEYS, _LEAD_KEYS, _LEAD_WORDS = 8, 6, 40
 
 
 class Likeness(NamedTuple):
@@ -90,7 +90,7 @@ class Fingerprint:
         dates: days of the year in the text, in their order.
         weekdays: in the text; bit 0 is Monday.
         names: hashes of words with a capital letter inside a sentence.
-        keys: by which the store finds entries that may be the same; at most 20, signed, 64 bits. They are not
+        keys: by which the store finds entries that may be the same; at most 17, signed, 64 bits. They are not
             packed, and empty in what was unpacked.
     """
 
@@ -113,7 +113,7 @@ class Fingerprint:
     keys: tuple[int, ...] = field(default=(), compare=False)
 
     def pack(self) -> bytes:
-        """The fingerprint as bytes, about 450 for a text of 300 words."""
+        """The fingerprint as bytes, about 340 for a text of 200 words."""
         short = (self.words, self.title_numbers, self.lead, self.sample, self.numbers, self.dates, self.names)
         flags = (
             1 * (self.url is not None)
@@ -380,7 +380,10 @@ def fingerprint(
     title_numbers, title_dates, _ = _facts(unshouted, title_tokens)
     by_title = title_key(title)
     by_guid = guid_key(guid, site)
-    keys = dict.fromkeys((*_triples(known, pairs, _KEYS), *_triples(known, pairs[:_LEAD_WORDS], _LEAD_KEYS)))
+    keys = dict.fromkeys(_triples(known, pairs, sample[:_KEYS]))
+    keys.update(
+        dict.fromkeys(_triples(known, pairs[:_LEAD_WORDS], sorted(set(pairs[:_LEAD_WORDS]))[:_LEAD_KEYS]))
+    )
     keys.update((key, None) for key in (by_title, by_guid, url_key) if key is not None)
     return Fingerprint(
         at=int(at.timestamp()) // 60,
@@ -405,12 +408,12 @@ def fingerprint(
     )
 
 
-def _triples(words: Sequence[int], pairs: Sequence[int], most: int) -> list[int]:
-    """Keys of three words each, where the pairs are smallest: wherever these words stand, they are chosen again."""
-    bound = max(sorted(set(pairs))[:most], default=0)
+def _triples(words: Sequence[int], pairs: Sequence[int], smallest: Sequence[int]) -> list[int]:
+    """Keys of three words each, where the smallest pairs begin: wherever these words stand, they are chosen again."""
+    bound = smallest[-1] if smallest else -1
     places = [place for place, pair in enumerate(pairs[: len(words) - 2]) if pair <= bound]
     triples = (((words[n] * _MIX ^ words[n + 1]) * _MIX ^ words[n + 2]) & _62 for n in places)
-    return list(dict.fromkeys(triples))[:most]
+    return list(dict.fromkeys(triples))[: len(smallest)]
 
 
 def _facts(text: str, words: list[str]) -> tuple[list[int], list[int], int]:

@@ -13,7 +13,8 @@ stories goes to one of them, and two accounts that only a third one links stay a
 import re
 import struct
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property, lru_cache
@@ -34,9 +35,9 @@ WORDS = 120
 """How many words of a text are looked at; background stands further down."""
 LEAD_WORDS = 35
 """How many of them are its lead."""
-MOST_FEATURES = 72
+MOST_FEATURES = 48
 """Of a signature; 50 are usual."""
-MOST_KEYS = 10
+MOST_KEYS = 8
 """With so many, of a hundred pairs of one story 99 share one."""
 
 # Kinds of features: the lowest bits of their numbers.
@@ -133,8 +134,8 @@ class _Sums(NamedTuple):
     countries: float
     words: float
     counts: Mapping[int, int]
-    names: Set[int]
-    figures: Set[int]
+    names: AbstractSet[int]
+    figures: AbstractSet[int]
 
 
 _HEAD = struct.Struct("<iI2sI")

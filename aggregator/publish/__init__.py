@@ -12,7 +12,7 @@ three formats then only differ in spelling.
     selections    the conditions of a feed as parameters of an address
 """
 
-from aggregator.publish.channel import Channel, Format, Link, Place
+from aggregator.publish.channel import Channel, Format, Link, Place, address
 from aggregator.publish.documents import Fragments, render
 from aggregator.publish.index import index_page
 from aggregator.publish.items import Reason, clean, line, published, reasons, updated, uri, why
@@ -29,6 +29,6 @@ from aggregator.publish.selections import (
 
 __all__ = [
     "CODINGS", "EVERYTHING", "PARAMETERS", "Channel", "Format", "Fragments", "Link", "Place", "Reason", "Rendered", "SelectionError",
-    "clean", "conditions", "index_page", "line", "narrowed", "published", "query_of", "reasons", "render", "title_of", "updated",
+    "address", "clean", "conditions", "index_page", "line", "narrowed", "published", "query_of", "reasons", "render", "title_of", "updated",
     "uri", "why",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 from urllib.parse import quote
 
 
@@ -68,6 +69,17 @@ class Link:
     type: str | None = None
 
 
+def address(home_url: str, name: str, format: Format) -> str:  # noqa: A002 – the domain's word
+    """Where readers subscribe to an output feed of the configuration.
+
+    Args:
+        home_url: where readers reach us, with a trailing slash.
+        name: of the output feed.
+        format: what they prefer.
+    """
+    return f"{home_url}feeds/{name}.{format}"
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """What an output feed says of itself.
@@ -83,6 +95,7 @@ class Channel:
         topics: titles of topics by slug, for labels.
         query: the conditions in its address, as `language=es&min_score=2`; empty: it has none there.
         copies: it carries every copy of an article, each under an id of its own.
+        language: of all its entries; None: they have several.
         hubs: addresses of WebSub hubs that tell subscribers what is new.
         icon_url: of a square picture.
     """
@@ -97,6 +110,7 @@ class Channel:
     topics: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
     copies: bool = False
+    language: str | None = None
     hubs: tuple[str, ...] = ()
     icon_url: str | None = None
 
@@ -117,11 +131,10 @@ class Channel:
 
     def url(self, format: Format, at: str | None = None) -> str:  # noqa: A002 – the domain's word
         """Address of the document that begins at a cursor; None: of the one that readers subscribe to."""
-        address = f"{self.home_url}{self.path}"
         if self.archived:
-            return f"{address}.{format}" if at is None else f"{address}/archive/{at}.{format}"
+            return address(self.home_url, self.name if at is None else f"{self.name}/archive/{at}", format)
         query = "&".join(part for part in (self.query, f"before={at}" if at else "") if part)
-        return f"{address}.{format}" + (f"?{query}" if query else "")
+        return f"{self.home_url}{self.path}.{format}" + (f"?{query}" if query else "")
 
     def id(self, kind: str, name: str = "") -> str:
         """A `tag:` URI. They all carry 2026, the year the scheme was minted, for ever."""
@@ -132,7 +145,11 @@ class Channel:
     @property
     def feed_id(self) -> str:
         """The id of the feed itself, the same for all of its documents."""
-        return self.id("feed", "?".join(part for part in (self.name, self.query) if part))
+        if not self.query:
+            return self.id("feed", self.name)
+        # A hash: a query is escaped already, and escaped again it is no canonical URI to validators.
+        asked = f"{self.name}?{self.query}".encode()
+        return self.id("question", blake2b(asked, digest_size=10).hexdigest())
 
     def links(self, format: Format, place: Place) -> Iterator[Link]:  # noqa: A002
         """Where a document leads, in the words of IANA's registry of link relations."""

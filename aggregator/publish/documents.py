@@ -141,6 +141,8 @@ def _xml(channel: Channel, place: Place, stamp: datetime, format: Format, items:
     feed.link({"href": channel.url(format, place.at), "rel": "self", "type": format.media_type})
     # The last one: feedgen makes it the RSS channel's own link.
     feed.link({"href": channel.page_url, "rel": "alternate", "type": "text/html"})
+    if channel.language:
+        feed.language(channel.language)
     if channel.icon_url:
         feed.icon(channel.icon_url)
     for one in items:
@@ -163,30 +165,22 @@ class _FeedExtras:
         return {}
 
     def extend_atom(self, feed: Any) -> None:
-        """The other documents of the feed, and whether this one is an archive."""
-        from lxml.etree import SubElement
-
-        channel, place, format = self.about  # noqa: A001
-        for link in channel.links(format, place):
-            if link.rel != "self" and link.type != "text/html":
-                SubElement(feed, "link", _attributes(href=link.href, rel=link.rel, type=link.type))
-        self._archive(feed)
+        """The feed's other documents and its hubs, and whether this document is an archive."""
+        self._extend(feed, "link")
 
     def extend_rss(self, feed: Any) -> None:
-        """The same by elements of Atom, but for the other formats: an RSS channel has one link of its own."""
+        """The same by elements of Atom."""
+        self._extend(feed.find("channel"), f"{_ATOM}link")
+
+    def _extend(self, parent: Any, name: str) -> None:
         from lxml.etree import SubElement
 
         channel, place, format = self.about  # noqa: A001
-        rss = feed.find("channel") if feed.tag == "rss" else feed
         for link in channel.links(format, place):
+            # The other formats are named in the `Link` header alone: of several alternates some readers take
+            # the last, others the first, for the address of the site.
             if link.rel not in {"self", "alternate"}:
-                SubElement(rss, f"{_ATOM}link", _attributes(href=link.href, rel=link.rel, type=link.type))
-        self._archive(rss)
-
-    def _archive(self, parent: Any) -> None:
-        from lxml.etree import SubElement
-
-        channel, place, _ = self.about
+                SubElement(parent, name, _attributes(href=link.href, rel=link.rel, type=link.type))
         if place.at is not None and channel.archived:
             SubElement(parent, f"{{{_HISTORY}}}archive", nsmap={"fh": _HISTORY})
 
@@ -292,6 +286,7 @@ def _json_feed(channel: Channel, place: Place) -> dict[str, Any]:
             "description": name(channel.description, 1000),
             "home_page_url": channel.page_url,
             "feed_url": channel.url(Format.JSON, place.at),
+            "language": channel.language,
             "next_url": channel.url(Format.JSON, place.older) if place.older else None,
             "icon": channel.icon_url,
             "favicon": channel.icon_url,

@@ -1,10 +1,9 @@
 """An entry as every format says it: clean text, valid URIs, settled dates, and why it is here.
 
-* **`published`** is the publisher's date, or absent. **`updated`** is the publisher's, or when the last
-  revision that says something else was seen, or the date of publication, or when the entry was first seen: the
-  first that is known. Neither is ever later than our own sight of it: a text that we hold cannot be from
-  tomorrow, and a wrong clock would otherwise pin its entries to the top of every reader. A year before 1990 is a
-  placeholder, not a date.
+* **`published`** is the publisher's date, or absent. **`updated`** is settled when the entry is stored, and anew by
+  each revision that says something else, and by nothing else: the publisher's date of it where there is a new one.
+  Neither is ever later than our own sight of it: a text that we hold cannot be from tomorrow, and a wrong clock
+  would otherwise pin its entries to the top of every reader. A year before 1990 is a placeholder, not a date.
 * **`updated` carries a fraction of a second** made from the entry's id. Publishers date by the minute;
   the fraction lets readers that sort or compare by it tell two entries apart, and never changes.
 * **The last lines of the content** say why the entry is here, who else carries it and who was first, and whom it
@@ -102,21 +101,12 @@ def first_of(entry: StoredEntry) -> StoredEntry | Copy | None:
 def published(entry: StoredEntry) -> datetime | None:
     """When the publisher says the entry appeared, as far as that can be."""
     stated = entry.published_at
-    return min(stated, entry.first_seen_at) if stated and stated.year >= _FIRST_YEAR else None
+    return min(stated, entry.first_seen_at) if stated and stated.year >= words.FIRST_YEAR else None
 
 
 def updated(entry: StoredEntry) -> datetime:
     """When the entry last changed in a way that matters (RFC 4287 §4.2.15)."""
-    appeared, seen = published(entry), entry.significant_at or entry.changed_at
-    if entry.updated_at and entry.updated_at.year >= _FIRST_YEAR:
-        changed = min(entry.updated_at, seen)
-        return max(changed, appeared) if appeared else changed
-    if seen > entry.first_seen_at:
-        return seen
-    return appeared or entry.first_seen_at
-
-
-_FIRST_YEAR = 1990
+    return entry.significant_at or published(entry) or entry.first_seen_at
 
 
 # ------------------------------------------------------------------------------------ clean and valid

@@ -81,7 +81,7 @@ class Rendered:
 
     @property
     def link(self) -> str:
-        """The value of a `Link` header (RFC 8288): what the document says of its neighbours within."""
+        """The value of a `Link` header (RFC 8288): the neighbours that the document names, and the other formats."""
         return ", ".join(
             f'<{quote(link.href, safe="%:/?#[]@!$&()*+,;=~")}>; rel="{link.rel}"'
             + (f'; type="{link.type}"' if link.type else "")

@@ -1,37 +1,20 @@
-"""A reader's own SQL: read-only, without what is secret, and bounded in time and size."""
+"""A reader's own SQL: read-only, without what is secret, and bounded in time, memory and size."""
 
-import sqlite3
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 from aggregator.errors import QueryError
 from aggregator.model import Table
-from aggregator.store.database import Database, limited
+from aggregator.store import answering
+from aggregator.store.database import Database
 
-MOST_ROWS = 1_000
-"""Rows that one question is answered with."""
-MOST_CHARACTERS = 10_000
-"""Of a longer value the beginning is given."""
 LONGEST = timedelta(seconds=2)
 """A question that takes longer is given up."""
 LONGEST_STATEMENT = 20_000
-
-_READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}
-_PRIVATE_TABLES = {"hub_subscribers", "hub_subscriptions", "lists", "properties"}
-# Addresses of feeds may hold a password; that of the site says where it is from.
-_PRIVATE_COLUMNS = {
-    ("feeds", name) for name in ("url", "subscription_url", "validators_url", "moved_to", "hub_url", "topic_url", "last_error")
-} | {("polls", "error"), ("feed_events", "message")}  # fmt: skip
-_HARMFUL_FUNCTIONS = {
-    "load_extension",
-    "fts3_tokenizer",
-    "readfile",
-    "writefile",
-    "edit",
-    "randomblob",
-    "zeroblob",
-}
 
 
 class Asking(Database):
@@ -40,65 +23,41 @@ class Asking(Database):
     def ask(self, statement: str, values: Mapping[str, str] | None = None) -> Table:
         """What a SELECT finds.
 
-        SQLite's authorizer refuses whatever does not read, and gives NULL for what may hold a secret.
+        SQLite's authorizer refuses whatever does not read, and gives NULL for what may hold a secret. A process of its
+        own (`answering`) has the question, and is ended when its time is over.
 
         Args:
             statement: one statement.
             values: of its named parameters.
 
         Raises:
-            QueryError: it is no SELECT, has a mistake, reads what is private, or takes too long.
+            QueryError: it is no SELECT, has a mistake, reads what is private, takes too long or too much memory.
         """
         if len(statement) > LONGEST_STATEMENT:
             raise QueryError(f"the statement is longer than {LONGEST_STATEMENT:,} characters")
-        with self._read() as db:
-            # Virtual tables are set up by statements of their own, which it would refuse.
-            db.execute(
-                "SELECT 1 FROM entries_fts, json_each('[]'), json_tree('[]') WHERE entries_fts MATCH 'x'"
-            ).fetchall()
-            db.set_authorizer(_authorise)
-            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_000_000)
-            try:
-                with limited(db, LONGEST), closing(db.execute(statement, dict(values or {}))) as cursor:
-                    found = cursor.fetchmany(MOST_ROWS + 1)
-                    columns = tuple(column[0] for column in cursor.description or ())
-            except (sqlite3.Error, sqlite3.Warning) as error:
-                raise QueryError(_reason(error)) from None
-            finally:
-                db.set_authorizer(None)
-                db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_000_000_000)
-        rows = tuple(tuple(map(_shown, row)) for row in found[:MOST_ROWS])
-        return Table(columns, rows, whole=len(found) <= MOST_ROWS)
+        self._check_open()
+        question = {"path": str(self.path.absolute()), "statement": statement, "values": dict(values or {})}
+        found = _answer(json.dumps(question))
+        if "problem" in found:
+            raise QueryError(found["problem"])
+        return Table(tuple(found["columns"]), tuple(map(tuple, found["rows"])), whole=found["whole"])
 
 
-def _authorise(
-    action: int, first: str | None, second: str | None, _database: str | None, _within: str | None
-) -> int:
-    if action == sqlite3.SQLITE_READ:
-        if first in _PRIVATE_TABLES:
-            return sqlite3.SQLITE_DENY
-        return sqlite3.SQLITE_IGNORE if (first, second) in _PRIVATE_COLUMNS else sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_FUNCTION:
-        return sqlite3.SQLITE_DENY if (second or "").lower() in _HARMFUL_FUNCTIONS else sqlite3.SQLITE_OK
-    if (
-        action == sqlite3.SQLITE_PRAGMA and first == "data_version"
-    ):  # by which the full-text index knows of changes
-        return sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
-
-
-def _reason(error: sqlite3.Error | sqlite3.Warning) -> str:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_INTERRUPT:
-        return f"it takes longer than {LONGEST.total_seconds():g} s"
-    if code == sqlite3.SQLITE_AUTH or "prohibited" in str(error):
-        return "only one SELECT is answered, and not what is private"
-    return str(error)
-
-
-def _shown(value: object) -> str | int | float | None:
-    if isinstance(value, bytes):
-        return value[: MOST_CHARACTERS // 2].hex()
-    if isinstance(value, str):
-        return value[:MOST_CHARACTERS]
-    return value if isinstance(value, int | float) else None
+def _answer(question: str) -> dict[str, Any]:
+    try:
+        done = subprocess.run(  # noqa: S603 – our own program; the question goes in by its standard input
+            [sys.executable, "-I", answering.__file__],
+            input=question,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=LONGEST.total_seconds(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise QueryError(f"it takes longer than {LONGEST.total_seconds():g} s") from None
+    if done.returncode:
+        raise QueryError(
+            f"it cannot be answered: {done.stderr.strip().rpartition(chr(10))[2] or 'it was ended'}"
+        )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

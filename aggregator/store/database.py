@@ -238,6 +238,12 @@ class Database:
             for row in cursor:
                 yield dict(row)
 
+    def columns(self, statement: str) -> tuple[str, ...]:
+        """What a read-only statement of our own making gives, even where it finds nothing."""
+        with self._read() as db:
+            found = db.execute(f"SELECT * FROM ({statement}) LIMIT 0")
+            return tuple(column[0] for column in found.description)
+
     def column_types(self) -> dict[str, str]:
         """What columns of each name hold: `INTEGER`, `REAL`, `TEXT` or `BLOB`; a name means one thing everywhere."""
         with self._read() as db:

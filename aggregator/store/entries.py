@@ -115,6 +115,14 @@ class Entries(Database):
         with self._read() as db:
             return Listing(db, selection).page(before)[1]
 
+    def labels(self) -> tuple[str, ...]:
+        """The operator's labels of feeds, each once."""
+        with self._read() as db:
+            found = db.execute(
+                "SELECT DISTINCT value FROM feeds, json_each(feeds.tags) ORDER BY value"
+            ).fetchall()
+        return tuple(row[0] for row in found)
+
     def copies(self, article_id: int) -> tuple[StoredEntry, ...]:
         """All entries of an article, the first seen first."""
         with self._read() as db:

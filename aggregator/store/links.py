@@ -25,6 +25,9 @@ HOLDERS = 30
 SINGLES = 5
 """Of those that share a single key no more are looked at: nearly all of them have only a phrase in common."""
 
+LISTED = "(SELECT value FROM json_each(?1))"
+"""Numbers given as JSON (`_listed`): a statement of one wording need not be prepared anew each time."""
+
 Pair = tuple[int, int]
 
 
@@ -128,15 +131,16 @@ class Links:
         """Entries, by ascending id."""
         found = []
         for part in chunks(sorted(ids)):
-            listed = "(" + ",".join(map(str, part)) + ")"
+            listed = (_listed(part),)
             named: dict[int, list[str]] = {}
             for row in self._db.execute(
-                f"SELECT entry_id, name FROM attributions WHERE entry_id IN {listed} ORDER BY rowid"
+                f"SELECT entry_id, name FROM attributions WHERE entry_id IN {LISTED} ORDER BY rowid", listed
             ):
                 named.setdefault(row[0], []).append(row[1])
             countries: dict[int, list[str]] = {}
             for row in self._db.execute(
-                f"SELECT entry_id, country FROM entry_countries WHERE entry_id IN {listed} ORDER BY rowid"
+                f"SELECT entry_id, country FROM entry_countries WHERE entry_id IN {LISTED} ORDER BY rowid",
+                listed,
             ):
                 countries.setdefault(row[0], []).append(row[1])
             for row in self._db.execute(
@@ -144,7 +148,8 @@ class Links:
                            e.language, coalesce(e.original_url, e.url) AS url,
                            coalesce(e.published_at, e.first_seen_at) AS at,
                            coalesce(f.title, f.url) AS feed_title, coalesce(f.site_url, f.url) AS site_url
-                      FROM entries e JOIN feeds f ON f.id = e.feed_id WHERE e.id IN {listed} ORDER BY e.id"""
+                      FROM entries e JOIN feeds f ON f.id = e.feed_id WHERE e.id IN {LISTED} ORDER BY e.id""",
+                listed,
             ):
                 values = dict(row)
                 values["at"] = rows.moment(values["at"])
@@ -262,9 +267,9 @@ class Links:
             holders += self._holders("article_keys", entry.id, keys, later=True)
         best = _sharing_most(holders, limit)
         found = self._db.execute(
-            """SELECT entry_id, article FROM fingerprints
-                WHERE entry_id IN (SELECT value FROM json_each(?)) AND at BETWEEN ? AND ?""",
-            (best, stamp(entry.at - window), stamp(entry.at + window)),
+            f"""SELECT entry_id, article FROM fingerprints
+                 WHERE entry_id IN {LISTED} AND at BETWEEN ?2 AND ?3""",
+            (_listed(best), stamp(entry.at - window), stamp(entry.at + window)),
         )
         return tuple((row[0], row[1]) for row in found)
 
@@ -278,10 +283,9 @@ class Links:
         """
         best = _sharing_most(self._holders("story_keys", entry.id, keys), limit)
         found = self._db.execute(
-            """SELECT f.entry_id, e.story_id, f.story FROM fingerprints f JOIN entries e ON e.id = f.entry_id
-                WHERE f.entry_id IN (SELECT value FROM json_each(?)) AND f.at BETWEEN ? AND ?
-                  AND e.story_id IS NOT NULL""",
-            (best, stamp(entry.at - window), stamp(entry.at + window)),
+            f"""SELECT f.entry_id, e.story_id, f.story FROM fingerprints f JOIN entries e ON e.id = f.entry_id
+                 WHERE f.entry_id IN {LISTED} AND f.at BETWEEN ?2 AND ?3 AND e.story_id IS NOT NULL""",
+            (_listed(best), stamp(entry.at - window), stamp(entry.at + window)),
         )
         return tuple((row[0], row[1], row[2]) for row in found)
 
@@ -301,7 +305,14 @@ class Links:
 
     # -------------------------------------------------------------------------------- edges
 
-    def set_edges(self, entry_id: int, level: Level, edges: Iterable[Edge]) -> tuple[int, ...]:
+    def add_edges(self, edges: Iterable[Edge]) -> None:
+        """Note edges that were found."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO edges VALUES (?, ?, ?, ?, ?)",
+            [(min(e.a, e.b), max(e.a, e.b), e.level.value, e.method, round(e.score, 3)) for e in edges],
+        )
+
+    def set_edges(self, entry_id: int, level: Level, edges: Collection[Edge]) -> tuple[int, ...]:
         """Replace the edges of an entry that were found; those by hand stay.
 
         Returns:
@@ -321,17 +332,12 @@ class Links:
                        AND iif(a = :id, b, a) IN (SELECT entry_id FROM fingerprints)""",
                 values,
             )
-        edges = tuple(edges)
-        self._db.executemany(
-            "INSERT OR IGNORE INTO edges VALUES (?, ?, ?, ?, ?)",
-            [(min(e.a, e.b), max(e.a, e.b), e.level.value, e.method, round(e.score, 3)) for e in edges],
-        )
+        self.add_edges(edges)
         others.update(e.a if e.b == entry_id else e.b for e in edges)
         return tuple(sorted(others))
 
     def cluster(self, entry_ids: Collection[int]) -> Cluster:
         """All entries of the articles of some entries, and what holds them together."""
-        listed = "(" + ",".join(map(str, entry_ids)) + ")"
         members: dict[int, Member] = {}
         articles: dict[int, int] = {}
         for row in self._db.execute(
@@ -339,17 +345,19 @@ class Links:
                        coalesce(f.title, f.url) AS feed_title, coalesce(f.site_url, f.url) AS site_url,
                        (SELECT group_concat(name, char(1)) FROM attributions WHERE entry_id = e.id) AS credits
                   FROM entries e JOIN feeds f ON f.id = e.feed_id
-                 WHERE e.article_id IN (SELECT article_id FROM entries WHERE id IN {listed})"""
+                 WHERE e.article_id IN (SELECT article_id FROM entries WHERE id IN {LISTED})""",
+            (_listed(entry_ids),),
         ):
             named = tuple(row["credits"].split("\1")) if row["credits"] else ()
             at = rows.moment(row["at"])
             members[row["id"]] = Member(row["id"], row["uid"], row["feed_title"], row["site_url"], named, at)
             articles[row["id"]] = row["article_id"]
-        listed = "(" + ",".join(map(str, members)) + ")"
         edges = tuple(
             Edge(row[0], row[1], Level.ARTICLE, row[2], row[3])
             for row in self._db.execute(
-                f"SELECT a, b, method, score FROM edges WHERE level = 'article' AND a IN {listed} AND b IN {listed}"
+                f"""SELECT a, b, method, score FROM edges
+                     WHERE level = 'article' AND a IN {LISTED} AND b IN {LISTED}""",
+                (_listed(members),),
             )
         )
         return Cluster(members, articles, edges, self.apart(Level.ARTICLE, members))
@@ -358,13 +366,12 @@ class Links:
         """Pairs with one of these entries that a person has split."""
         if not self._corrected:
             return frozenset()
-        listed = "(" + ",".join(map(str, entry_ids)) + ")"
         return frozenset(
             (row[0], row[1])
             for row in self._db.execute(
-                f"""SELECT a, b FROM corrections WHERE level = ? AND together = 0
-                       AND (a IN {listed} OR b IN {listed})""",
-                (level.value,),
+                f"""SELECT a, b FROM corrections
+                     WHERE (a IN {LISTED} OR b IN {LISTED}) AND level = ?2 AND together = 0""",
+                (_listed(entry_ids), level.value),
             )
         )
 
@@ -420,18 +427,19 @@ class Links:
         """Make each article of exactly these entries, the second of the two its canonical one; they are of its story."""
         touch(self._db)
         for article_id, (entry_ids, _) in articles.items():
-            listed = "(" + ",".join(map(str, entry_ids)) + ")"
+            listed = _listed(entry_ids)
             self._stories.update(
                 row[0]
                 for row in self._db.execute(
-                    f"SELECT DISTINCT story_id FROM entries WHERE id IN {listed} AND story_id IS NOT NULL"
+                    f"SELECT DISTINCT story_id FROM entries WHERE id IN {LISTED} AND story_id IS NOT NULL",
+                    (listed,),
                 )
             )
             self._db.execute(
-                f"""UPDATE entries SET article_id = :id, story_id = (SELECT story_id FROM articles WHERE id = :id)
-                     WHERE id IN {listed} AND (article_id != :id OR story_id IS NOT
-                           (SELECT story_id FROM articles WHERE id = :id))""",
-                {"id": article_id},
+                f"""UPDATE entries SET article_id = ?2, story_id = (SELECT story_id FROM articles WHERE id = ?2)
+                     WHERE id IN {LISTED} AND (article_id != ?2
+                           OR story_id IS NOT (SELECT story_id FROM articles WHERE id = ?2))""",
+                (listed, article_id),
             )
         for article_id, (_, canonical) in articles.items():  # once all entries are where they belong
             self._db.execute(
@@ -554,8 +562,13 @@ class Links:
     # ---------------------------------------------------------------------------- revisions
 
     def changed_what_it_says(self, entry_id: int) -> None:
-        """Note that an entry's revision is one that readers should see."""
-        self._db.execute("UPDATE entries SET significant_at = ? WHERE id = ?", (stamp(self.now), entry_id))
+        """Note that an entry's revision is one that readers should see: as of the publisher's new date, or of now."""
+        self._db.execute(
+            """UPDATE entries
+                  SET significant_at = iif(updated_at > significant_at AND updated_at <= :now, updated_at, :now)
+                WHERE id = :id""",
+            {"now": stamp(self.now), "id": entry_id},
+        )
 
 
 class Linking(Database):
@@ -611,11 +624,15 @@ class Linking(Database):
                     )
 
 
-def _sharing_most(holders: Iterable[Sequence[str]], limit: int) -> str:
-    """The entries that hold most keys, as JSON; of those that share one key only a few, whose key is rarest."""
+def _listed(numbers: Iterable[object]) -> str:
+    return f"[{','.join(map(str, numbers))}]"
+
+
+def _sharing_most(holders: Iterable[Sequence[str]], limit: int) -> list[str]:
+    """The entries that hold most keys; of those that share one key only a few, whose key is rarest."""
     shared = Counter(chain(*sorted(holders, key=len))).most_common(limit)
     several = bisect_left(shared, -1, key=lambda one: -one[1])
-    return "[" + ",".join(one for one, _ in shared[: several + SINGLES]) + "]"
+    return [one for one, _ in shared[: several + SINGLES]]
 
 
 def recount_article(db: sqlite3.Connection, article_id: int) -> None:

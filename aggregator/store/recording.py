@@ -21,6 +21,7 @@ from aggregator.store.entries import erase, unindex, write_findings
 from aggregator.store.feeds import write_events
 from aggregator.store.links import Links
 from aggregator.store.rows import stamp
+from aggregator.text import FIRST_YEAR
 
 REVISIONS_KEPT = 100
 """How many earlier versions of an entry are kept, beside the first: some pages change at every look."""
@@ -191,6 +192,8 @@ class Recording:
             listed = now
             if backfill and entry.published_at is not None:
                 listed = min(now, stamp(entry.published_at))
+            dates = (entry.published_at, entry.updated_at)
+            stated = [stamp(date) for date in dates if date is not None and date.year >= FIRST_YEAR]
             inserted.append(
                 {
                     "id": entry_id,
@@ -198,7 +201,7 @@ class Recording:
                     "first_seen_at": now,
                     "last_seen_at": stamp(self.outcome.started_at),
                     "changed_at": now,
-                    "significant_at": now,
+                    "significant_at": min(max(stated, default=now), now),
                     "listed_at": listed,
                     "article_id": article_id,
                     "uid": uid,

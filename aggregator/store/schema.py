@@ -197,7 +197,8 @@ CREATE TABLE topics (
 _TABLES_2 = """
 -- What is the same: articles and stories.
 ALTER TABLE entries ADD COLUMN significant_at TEXT;
-UPDATE entries SET significant_at = first_seen_at;
+UPDATE entries SET significant_at = min(first_seen_at, max(
+    coalesce(updated_at, published_at, first_seen_at), coalesce(published_at, updated_at, first_seen_at)));
 CREATE INDEX entries_by_story ON entries (story_id) WHERE story_id IS NOT NULL;
 
 ALTER TABLE articles ADD COLUMN uid TEXT;

@@ -20,6 +20,7 @@ from aggregator.model import (
     TrendDay,
     Weight,
 )
+from aggregator.store import rows
 from aggregator.store.database import Database, chunks, touch
 
 ALL = "all"
@@ -256,21 +257,24 @@ class Trends(Database):
             )
             return tuple(Leading(**dict(row)) for row in found)
 
-    def trend_feeds(self, topic: str, *, since: date, limit: int) -> tuple[Share, ...]:
-        """The feeds that told most of a topic, and how much that was."""
+    def trend_feeds(self, topic: str, *, since: date, before: date, limit: int) -> tuple[Share, ...]:
+        """The feeds that told most of a topic on the days from `since` on and `before` another, and how much that was."""
         with self._read() as db:
             found = db.execute(
                 f"""WITH told AS (
                        SELECT feed_id, sum(articles) AS articles FROM topic_feed_daily
-                        WHERE topic = :topic AND language = '{ALL}' AND day >= :since
+                        WHERE topic = :topic AND language = '{ALL}' AND day >= :since AND day < :before
                         GROUP BY feed_id HAVING sum(articles) > 0 ORDER BY articles DESC, feed_id LIMIT :limit)
-                    SELECT feed_id, coalesce(f.title, f.url), told.articles,
+                    SELECT feed_id, f.title, f.url, told.articles,
                            (SELECT sum(d.articles) FROM feed_daily d
-                             WHERE d.feed_id = told.feed_id AND d.language = '{ALL}' AND d.day >= :since)
+                             WHERE d.feed_id = told.feed_id AND d.language = '{ALL}' AND d.day >= :since AND d.day < :before)
                       FROM told JOIN feeds f ON f.id = feed_id ORDER BY told.articles DESC, feed_id""",
-                {"topic": topic, "since": since.isoformat(), "limit": limit},
+                {"topic": topic, "since": since.isoformat(), "before": before.isoformat(), "limit": limit},
             )
-            return tuple(Share(*row) for row in found)
+            return tuple(
+                Share(feed_id, title or rows.host(url), articles, total)
+                for feed_id, title, url, articles, total in found
+            )
 
 
 def _span(day: str) -> dict[str, str]:

@@ -35,11 +35,6 @@ class HubPages:
         self._longest = longest
         self._room = asyncio.Semaphore(AT_ONCE)
 
-    @staticmethod
-    def serves(path: str) -> bool:
-        """Whether a path is one of these pages."""
-        return path == "/hub" or path.startswith("/push/")
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         push = self._push()

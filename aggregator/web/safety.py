@@ -7,6 +7,7 @@ from markupsafe import Markup
 from aggregator.text import sanitise
 
 _IMAGE = re.compile(r"<img\b([^>]*)>")
+_SECURE = re.compile(r'\ssrc="https:')
 _ALT = re.compile(r'\salt="([^"]+)"')
 
 
@@ -36,13 +37,15 @@ def shown(html: str, images: str) -> Markup:
 
     Args:
         html: as stored.
-        images: `hide` leaves the description of an image, if it has one; `show` keeps images, loaded as they
-            come into view.
+        images: `hide` leaves the description of an image, if it has one; `show` keeps those that browsers may load,
+            which they do as they come into view.
     """
-    clean = sanitise(html, None)
-    if images == "show":
-        return Markup(_IMAGE.sub(r'<img loading="lazy"\1>', clean))  # noqa: S704 – sanitised
-    return Markup(_IMAGE.sub(_described, clean))  # noqa: S704 – sanitised
+    replaced = _loaded if images == "show" else _described
+    return Markup(_IMAGE.sub(replaced, sanitise(html, None)))  # noqa: S704 – sanitised
+
+
+def _loaded(image: re.Match[str]) -> str:
+    return f'<img loading="lazy"{image[1]}>' if _SECURE.search(image[1]) else _described(image)
 
 
 def _described(image: re.Match[str]) -> str:

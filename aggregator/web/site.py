@@ -14,6 +14,7 @@ from aggregator.model import (
     Level,
     OutputFeed,
     Overview,
+    Period,
     Revision,
     Selection,
     Settings,
@@ -130,11 +131,14 @@ class Site(Protocol):
     def trend_languages(self, topic: str) -> tuple[str, ...]:
         """The languages in which a topic has an index, `all` first."""
 
+    def trend_baseline(self, topic: str, language: str) -> Period | None:
+        """The days whose mean is 100 in the index of a topic; None: it has none yet."""
+
     def leading(self, topic: str, day: date, *, language: str = "all", limit: int) -> tuple[Leading, ...]:
         """The stories that made a day, those of most outlets first."""
 
-    def trend_feeds(self, topic: str, *, since: date, limit: int) -> tuple[Share, ...]:
-        """The feeds that told most of a topic, and how much that was."""
+    def trend_feeds(self, topic: str, *, since: date, before: date, limit: int) -> tuple[Share, ...]:
+        """The feeds that told most of a topic on the days from `since` on and `before` another, and how much that was."""
 
     def belonging(self, entry_id: int) -> Belonging:
         """What an entry belongs to, and why. Raises UnknownError where there is no such entry."""

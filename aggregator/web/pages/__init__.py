@@ -129,4 +129,5 @@ def static_files(folder: Path) -> dict[str, Rendered]:
         files[f"/static/{path.name}"] = Rendered(
             path.read_bytes(), media_type=f"{media_type}; charset=utf-8", last_modified=changed
         )
+    files["/favicon.ico"] = files["/static/icon.svg"]  # browsers and readers ask there, whatever pages say
     return files

@@ -1,6 +1,7 @@
 """What all pages have in common: templates, the frame around them, and how they are sent."""
 
 import gzip
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -201,7 +202,7 @@ def asked(scope: Scope) -> dict[str, str]:
 def number_in(request: Request) -> int:
     """The number in a path. Raises UnknownError where there is none that could be an id."""
     word = request.path_params["id"]
-    if not (word.isascii() and word.isdigit() and int(word) <= _LARGEST):
+    if not (re.fullmatch("[0-9]{1,19}", word) and int(word) <= _LARGEST):
         raise UnknownError("There is no page at this address.")
     return int(word)
 

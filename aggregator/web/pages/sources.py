@@ -14,7 +14,7 @@ from aggregator.model import FeedReport, FeedStatus, PollResult, Selection
 from aggregator.publish import line, uri
 from aggregator.text import masked
 from aggregator.web.auth import Change, Form
-from aggregator.web.pages.cards import by_day, card, host_of, language_of
+from aggregator.web.pages.cards import by_day, card, language_of
 from aggregator.web.pages.frame import Frame, asked, number_in, route, subscribed_at
 
 SHOWN = 100
@@ -70,7 +70,8 @@ def source(report: FeedReport) -> Source:
     polled = state.status in {FeedStatus.ACTIVE, FeedStatus.FAILING}
     return Source(
         id=report.id,
-        name=line(subscription.name or state.title or "", 80) or host_of(state.url),
+        name=line(subscription.name or state.title or "", 80)
+        or line(masked(state.url).partition("://")[2], 80),
         site=uri(state.site_url),
         url=line(masked(state.url), 300),
         status=ill[0] if ill else "not read yet" if unread else _WORDS[state.status],

@@ -88,12 +88,14 @@ class Trend:
             )
         by_language = {
             code: tuple(day for day in self._site.daily(topic, language=code, since=first) if day.day < today)
-            for code in known
+            for code in known or (ALL,)
         }
         days = by_language.get(language, ())
+        baseline = self._site.trend_baseline(topic, language)
+        found = trends.unusual(days)
         unusual = [
             Unusual(day, self._site.leading(topic, day.day, language=language, limit=STORIES))
-            for day in reversed(trends.unusual(days)[-TOLD:])
+            for day in reversed(found[-TOLD:])
         ]
         values = {
             **_NOTHING,
@@ -107,9 +109,11 @@ class Trend:
             "told": any(day.index_value is not None for day in days),
             "charts": _charts(titles[topic], days, unusual),
             "lately": lately(days),
+            "baseline": baseline and f"{_date(baseline.first)} to {_date(baseline.last)}",
             "unusual": unusual,
-            "languages": [_language(code, found) for code, found in by_language.items()],
-            "sources": self._site.trend_feeds(topic, since=first, limit=SOURCES),
+            "found": len(found),
+            "languages": [_language(code, told) for code, told in by_language.items()],
+            "sources": self._site.trend_feeds(topic, since=first, before=today, limit=SOURCES),
         }
         return self._frame.page(scope, "trend.html", values, etag=etag)
 
@@ -141,8 +145,8 @@ class Trend:
 
 
 _NOTHING: Mapping[str, object] = {
-    "section": "trend", "heading": "Trend", "topic": None, "title": "", "told": False, "charts": (), "unusual": (),
-    "languages": (), "sources": (), "days": (), "lately": None, "periods": PERIODS, "period": USUAL, "language": "all",
+    "section": "trend", "heading": "Trend", "topic": None, "title": "", "told": False, "charts": (), "unusual": (), "found": 0,
+    "languages": (), "sources": (), "days": (), "lately": None, "baseline": None, "periods": PERIODS, "period": USUAL, "language": "all",
 }  # fmt: skip
 
 
@@ -189,18 +193,16 @@ def _charts(title: str, days: Sequence[TrendDay], unusual: Sequence[Unusual]) ->
     )
     lines: dict[str, Line] = {
         "daily": index,
-        "weekly": _smooth(index),
-        "usual": [(known[0][0], 100.0), (known[-1][0], 100.0)],
+        "weekly": smoothed(index),
+        "baseline": [(known[0][0], 100.0), (known[-1][0], 100.0)],
     }
     svg = chart.daily(f"{title}: daily index", lines, description=said, points=points)
     found = [
-        Chart(
-            "The index", svg, {"daily": "each day", "weekly": "mean of seven days", "usual": "100, as usual"}
-        )
+        Chart("The index", svg, {"daily": "each day", "weekly": "mean of seven days", "baseline": "100"})
     ]
     sides: dict[str, Line] = {
-        "weekly": _smooth(_line(days, "threats_value")),
-        "acts": _smooth(_line(days, "acts_value")),
+        "weekly": smoothed(_line(days, "threats_value")),
+        "acts": smoothed(_line(days, "acts_value")),
     }
     if all(sum(value is not None for _, value in side) >= 2 for side in sides.values()):
         said = "Two lines: the index of articles that tell of threats, and that of articles that tell of acts, as means of seven days."
@@ -211,13 +213,16 @@ def _charts(title: str, days: Sequence[TrendDay], unusual: Sequence[Unusual]) ->
     return tuple(found)
 
 
-def _smooth(line: Line) -> Line:
-    """Each day's mean with the six before it."""
+def smoothed(line: Line) -> Line:
+    """Each day's mean with the six before it, where most of them have a value."""
     result: list[tuple[date, float | None]] = []
     for number, (day, _) in enumerate(line):
-        known = [value for _, value in line[max(number - WEEK + 1, 0) : number + 1] if value is not None]
-        whole = number >= WEEK - 1 and known
-        result.append((day, round(sum(known) / len(known), 1) if whole else None))
+        known = [
+            value
+            for before, value in line[max(number - WEEK + 1, 0) : number + 1]
+            if value is not None and (day - before).days < WEEK
+        ]
+        result.append((day, round(sum(known) / len(known), 1) if len(known) > WEEK // 2 else None))
     return result
 
 

@@ -1,0 +1,177 @@
+"""What may be asked: the query of each operation, checked and understood, or else what is wrong with it."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import ErrorDetails
+
+from aggregator.model import Selection
+from aggregator.web.api.answers import Invalid
+
+MOST = 200
+"""At most so many items on a page."""
+WORST = 20
+"""So many mistakes in a query are told."""
+
+
+def _digits(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ValueError("a whole number is expected")
+    return value
+
+
+def _decimal(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(
+        r"-?[0-9]{1,20}(\.[0-9]{1,30})?(e[+-]?[0-9]{1,3})?", value, re.IGNORECASE
+    ):
+        raise ValueError("a number is expected")
+    return value
+
+
+def _flag(value: object) -> object:
+    if value not in {"true", "false"}:
+        raise ValueError("true or false is expected")
+    return value == "true"
+
+
+def _moment(value: object) -> datetime:
+    text = str(value).replace(" ", "+")  # a plus sign that was not written %2B
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text):
+            raise ValueError
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise ValueError("a time is written 2025-11-20T12:00:00Z, or 2025-11-20") from None
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the first or the last day there is
+        return moment.replace(tzinfo=UTC)
+
+
+_MOMENT_SCHEMA = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Language = Annotated[str, StringConstraints(pattern="^[a-z]{2,3}$")]
+Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
+Count = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_digits)]
+Number = Annotated[float, Field(ge=0, le=1_000_000), BeforeValidator(_decimal)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Since = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)]
+Limit = Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_digits)]
+
+
+class Query(BaseModel):
+    """No parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Paged(Query):
+    """A page of a list."""
+
+    limit: Limit = Field(50, description="At most so many items.")
+    cursor: Word | SkipJsonSchema[None] = Field(None, description="Where the page begins: taken from `next`.")
+
+
+class Conditioned(Paged):
+    """A page of what fulfils all conditions (see `model.Selection`)."""
+
+    topic: Word | SkipJsonSchema[None] = Field(None, description="Slug of the topic they are tagged with.")
+    aspect: Word | SkipJsonSchema[None] = Field(None, description="An aspect of the topic.")
+    feed: Word | SkipJsonSchema[None] = Field(None, description="Name or address of their feed.")
+    tag: Word | SkipJsonSchema[None] = Field(None, description="The operator's label of their feed.")
+    language: Language | SkipJsonSchema[None] = Field(None, description="ISO 639-1 code of their language.")
+    country: Country | SkipJsonSchema[None] = Field(
+        None, description="ISO 3166-1 alpha-2 code of a country that they are about."
+    )
+    search: Word | SkipJsonSchema[None] = Field(None, description="A full-text query they match.")
+    min_score: Number | SkipJsonSchema[None] = Field(None, description="The least score for the topic.")
+    min_outlets: Count | SkipJsonSchema[None] = Field(
+        None, description="The least number of outlets that tell the story."
+    )
+
+    def selection(self) -> Selection:
+        """The conditions as the domain has them."""
+        names = {field.name for field in fields(Selection)} & type(self).model_fields.keys()
+        return Selection(**{name: getattr(self, name) for name in names})
+
+
+class Selected(Conditioned):
+    """A page of entries."""
+
+    copies: Flag = Field(False, description="Every copy of an article, instead of each article once.")
+    since: Since | SkipJsonSchema[None] = Field(None, description="Listed at this time or later.")
+
+
+class Daily(Query):
+    """The days of a topic."""
+
+    language: Language = Field("all", description="ISO 639-1 code, or `all` for all languages together.")
+    since: Since | SkipJsonSchema[None] = Field(None, description="This day or later.")
+
+
+class Searched(Query):
+    """A search; the best come first."""
+
+    q: Word = Field(description="Words, “phrases”, beginnings (`nav*`): FTS5's language.")
+    topic: Word | SkipJsonSchema[None] = Field(None, description="Only entries tagged with this topic.")
+    feed: Word | SkipJsonSchema[None] = Field(
+        None, description="Only entries of the feed with this name or address."
+    )
+    since: Since | SkipJsonSchema[None] = Field(
+        None, description="Only entries listed at this time or later."
+    )
+    limit: Limit = Field(50, description="At most so many items.")
+
+
+class Questioned(Query):
+    """A question in SQL."""
+
+    query: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] = Field(
+        description="One SELECT."
+    )
+
+
+def understood(kind: type[Query], asked: Sequence[tuple[str, str]]) -> Query | tuple[Invalid, ...]:
+    """The parameters as the domain has them, or what is wrong with each."""
+    found: dict[str, str] = {}
+    try:
+        query = kind.model_validate(dict(asked))
+    except ValidationError as error:
+        for details in error.errors(include_url=False):  # of several about one, the first says it best
+            found.setdefault(str(details["loc"][0])[:80], _in_words(details))
+    else:
+        twice = (name for name, times in Counter(name for name, _ in asked).items() if times > 1)
+        found = dict.fromkeys(twice, "this parameter stands more than once")
+        if not found:
+            return query
+    return tuple(Invalid(parameter=name, detail=text) for name, text in found.items())[:WORST]
+
+
+def _in_words(details: ErrorDetails) -> str:
+    match details["type"]:
+        case "extra_forbidden":
+            return "there is no such parameter here"
+        case "missing":
+            return "this parameter is missing"
+        case "value_error":
+            return str(details["ctx"]["error"])
+        case _:
+            return details["msg"]
