@@ -471,6 +471,7 @@ def _server(
             proxy_headers=aggregator.settings.public_url is not None,
             server_header=False,
             timeout_graceful_shutdown=1,
+            ws="none",
         )
     )
 

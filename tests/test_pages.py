@@ -28,6 +28,7 @@ from aggregator.model import (
     FeedState,
     FeedStatus,
     Level,
+    ListState,
     Selection,
     Subscription,
     TrendDay,
@@ -335,6 +336,27 @@ def test_sources_in_trouble_come_first_and_say_why(client: Client) -> None:
     assert "overloaded" in words(rows[0])
     assert [row.get("class") for row in rows[1:]] == [None] * 8
     assert words(page.find(".//p[@class='figures']")).startswith("9 feeds 8 well 1 in trouble")
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        pytest.param(ListState("https://list.example/", read_at=NOW), "", id="followed"),
+        pytest.param(
+            ListState("https://list.example/", error="no such host"), "never read yet", id="never read"
+        ),
+        pytest.param(
+            ListState("https://who:secret@list.example/", error="no such host", read_at=NOW),
+            "https://***@list.example/, last read",
+            id="read before, password masked",
+        ),
+    ],
+)
+def test_lists_in_trouble_are_told(plain: Plain, state: ListState, said: str) -> None:
+    page = look(plain(followed=(state,)), "/sources")
+    notices = [words(notice) for notice in page.xpath(".//*[@role='alert']")]
+    assert len(notices) == bool(state.error)
+    assert not said or (said in notices[0] and "no such host" in notices[0])
 
 
 def test_sources_are_found_by_name(client: Client) -> None:

@@ -20,6 +20,7 @@ from aggregator.model import (
     FeedStatus,
     Health,
     Hit,
+    ListState,
     Match,
     OutputFeed,
     Overview,
@@ -109,6 +110,7 @@ class Shelf:
         OutputFeed("all"),
         OutputFeed("caribbean-tension", topic="caribbean-tension"),
     )
+    followed: tuple[ListState, ...] = ()
     trouble: tuple[str, ...] = ()
     fault: Exception | None = None
     settings: Settings = field(default_factory=Settings)
@@ -173,6 +175,9 @@ class Shelf:
 
     def revisions(self, _: int) -> tuple[Revision, ...]:
         return ()
+
+    def lists(self) -> tuple[ListState, ...]:
+        return self.followed
 
     def feeds(self) -> tuple[FeedReport, ...]:
         return self.reports

@@ -12,6 +12,7 @@ from aggregator.model import (
     Hit,
     Leading,
     Level,
+    ListState,
     OutputFeed,
     Overview,
     Period,
@@ -165,6 +166,9 @@ class Site(Protocol):
 
     def story(self, story_id: int) -> Story:
         """One story. Raises UnknownError where there is none."""
+
+    def lists(self) -> tuple[ListState, ...]:
+        """What is known of the remote lists that are followed."""
 
     def feeds(self) -> tuple[FeedReport, ...]:
         """Every feed with its health."""

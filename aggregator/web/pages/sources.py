@@ -126,6 +126,11 @@ class Sources:
             "sources": listed[start : start + SHOWN],
             "found": len(listed),
             "total": len(found),
+            "lists": [
+                (line(masked(each.url), 300), line(each.error, 300), each.read_at)
+                for each in self._site.lists()
+                if each.error
+            ],
             "ill": sum(not one.well for one in found),
             "unread": sum(one.last_success is None for one in found),
             "entries": sum(one.entries for one in found),
