@@ -69,13 +69,14 @@ def countries(title: str, text: str, language: str | None = None) -> tuple[str, 
 def _found(plain: str, limit: int, language: str | None) -> Iterator[tuple[int, str]]:
     """Where countries are named: numbers of words, and codes."""
     written = _WORD.findall(plain)[:limit]
-    lower = [word.lower() for word in written]
+    lower = " ".join(written).lower().split(" ")
     # Where all is in capitals, they tell nothing: "US" may be "us".
     shouting = plain.isupper()
-    position = 0
-    while position < len(written):
-        step = 1
-        for name in _beginning(lower[position]):
+    read = 0
+    for position, names in [one for one in enumerate(map(_beginning, lower)) if one[1]]:
+        if position < read:
+            continue  # it is a word of the name before
+        for name in names:
             end = position + len(name.words)
             if (
                 tuple(lower[position + 1 : end]) == name.words[1:]
@@ -88,9 +89,8 @@ def _found(plain: str, limit: int, language: str | None) -> Iterator[tuple[int, 
             ):
                 if name.code != _NO_COUNTRY:
                     yield position, name.code
-                step = len(name.words)
+                read = end
                 break
-        position += step
 
 
 @lru_cache(maxsize=8192)
@@ -100,15 +100,15 @@ def _beginning(word: str) -> tuple[_Name, ...]:
     found = names.get(word)
     if found is not None:
         return found
-    for end in range(len(word), shortest - 1, -1):
-        if code := prefixes.get(word[:end]):
+    for prefix, code in prefixes.get(word[:shortest], ()):
+        if word.startswith(prefix):
             return (_Name((word,), (False,), False, None, code),)
     return ()
 
 
 @cache
-def _names() -> tuple[dict[str, tuple[_Name, ...]], dict[str, str], int]:
-    """Names by their first word, countries by the beginnings of words, and the shortest of these."""
+def _names() -> tuple[dict[str, tuple[_Name, ...]], dict[str, list[tuple[str, str]]], int]:
+    """What is known: names by their first word; beginnings of words, by their own, whose length comes last."""
     text = _DATA.read_text(encoding="utf-8")
     text = "\n".join(line for line in text.splitlines() if not line.startswith("#")).replace("\n ", "")
     names: dict[str, list[_Name]] = {}
@@ -128,7 +128,11 @@ def _names() -> tuple[dict[str, tuple[_Name, ...]], dict[str, str], int]:
                 _Name(lower, capitals, shouted, mark if slash else None, code)
             )
     ranked = {word: tuple(sorted(some, key=lambda one: -len(one.words))) for word, some in names.items()}
-    return ranked, prefixes, min(map(len, prefixes))
+    shortest = min(map(len, prefixes))
+    beginnings: dict[str, list[tuple[str, str]]] = {}
+    for prefix in sorted(prefixes, key=len, reverse=True):  # the longest that fits counts
+        beginnings.setdefault(prefix[:shortest], []).append((prefix, prefixes[prefix]))
+    return ranked, beginnings, shortest
 
 
 def _plain(text: str) -> str:
