@@ -924,7 +924,7 @@ class Story:
         article_count, feed_count: how many distinct articles it has, from how many feeds.
         first_seen_at, last_seen_at: when its first and its newest entry were first seen.
         aspects: what its entries are tagged with, as `topic` or `topic/aspect`, the most frequent first.
-        tellings: its entries, the earliest first; of a very long story the newest.
+        tellings: its entries, the earliest first; of a very long story the first ones and the newest.
         lead: the entry to show for it.
     """
 

@@ -240,6 +240,16 @@ def test_a_story_tells_who_was_first_and_why_it_is_one(client: Client, site: Agg
     assert "much the same text, and one credits the other: Warta Pagi" in tellings[1]
     assert re.search(r"the same event as (Warta Pagi|Kabar Sore)", tellings[2])
     assert not any("first" in telling.split("entry")[0] for telling in tellings[1:])
+    assert "are left out" not in words(page)
+
+
+def test_a_story_tells_that_it_is_too_long_to_be_shown_whole(
+    client: Client, site: Aggregator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aggregator.store.stories.TELLINGS", 2)
+    page = look(client, f"/stories/{site.entry(entry_id(site, DOCKED)).story_id}")
+    assert len(page.findall(".//ol[@class='tellings']/li")) == 2
+    assert "those between are left out" in words(page)
 
 
 # --------------------------------------------------------------------------------------------- entries
@@ -965,6 +975,22 @@ def test_walking_shows_each_story_once(
         fill(store, *told)
         found = [story for story, _ in walked(store, Selection(topic="a"), limit)]
         assert sorted(found) == sorted({story for story, _, topic in told if topic})
+
+
+def test_of_a_long_story_the_beginning_and_the_end_are_shown(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aggregator.store.stories.TELLINGS", 6)
+    monkeypatch.setattr("aggregator.store.stories.IN_A_LIST", 4)
+    fill(store, *((1, hour, "a") for hour in range(9)), (2, 9, "b"))
+    with store._write() as db:
+        db.execute("UPDATE stories SET article_count = 9 WHERE id = 1")
+    whole = store.story(1)
+    assert [telling.entry_id for telling in whole.tellings] == [1, 2, 3, 7, 8, 9]
+    (other, listed), _ = store.stories(Selection(), limit=9)
+    assert [telling.entry_id for telling in listed.tellings] == [1, 2, 8, 9]
+    assert [telling.entry_id for telling in other.tellings] == [10]
+    assert (whole.aspects, other.aspects) == (("a",), ("b",))
 
 
 def test_a_cursor_that_is_none(store: Store) -> None:

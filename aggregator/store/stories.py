@@ -1,7 +1,6 @@
 """Stories and revisions, as they are read to be shown."""
 
 import sqlite3
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,8 @@ from aggregator.model import Edge, Level, Revision, Selection, Story, Telling
 from aggregator.store import rows
 from aggregator.store.entries import Entries, Listing, Position, cursor_behind, in_time, place_of
 
-TELLINGS = 200
-"""Of a longer story the newest entries are shown."""
+TELLINGS, IN_A_LIST = 200, 40
+"""Of a longer story as many entries are shown at most, by itself and in a list: the first half and the newest half."""
 
 
 class Stories(Entries):
@@ -19,7 +18,13 @@ class Stories(Entries):
 
     def story(self, story_id: int) -> Story:
         """One story, whole. Raises UnknownError where there is none with this id."""
-        found = self._stories([(story_id, None)])
+        with self._read() as db:
+            canonical = db.execute(
+                """SELECT canonical_entry_id FROM articles WHERE story_id = ?
+                    ORDER BY entry_count DESC, first_seen_at DESC LIMIT 1""",
+                (story_id,),
+            ).fetchone()
+        found = self._stories([(story_id, canonical[0])], TELLINGS) if canonical else ()
         if not found:
             raise UnknownError(
                 f"there is no story {story_id}; `aggregator why ENTRY-ID` names an entry's story"
@@ -48,8 +53,10 @@ class Stories(Entries):
             listing = _ByStory(db, selection)
             found = listing.newest(before, limit + 1)
             shown = found[:limit]
-            wanted = [(story_id, listing.lead(story_id)) for story_id, _ in shown]
-        return self._stories(wanted), cursor_behind([at for _, at in shown]) if len(found) > limit else None
+            wanted = [(story_id, listing.lead(story_id, at.entry_id)) for story_id, at in shown]
+        return self._stories(wanted, IN_A_LIST), cursor_behind([at for _, at in shown]) if len(
+            found
+        ) > limit else None
 
     def story_edges(self, story_id: int) -> tuple[Edge, ...]:
         """What ties the entries of a story to each other, the surest first."""
@@ -62,35 +69,16 @@ class Stories(Entries):
             )
             return tuple(Edge(row[0], row[1], Level(row[2]), row[3], row[4]) for row in found)
 
-    def _stories(self, wanted: Sequence[tuple[int, int | None]]) -> tuple[Story, ...]:
-        """Stories whole: each by its id and the entry that leads it, or None for its newest article's."""
+    def _stories(self, wanted: Sequence[tuple[int, int]], tellings: int) -> tuple[Story, ...]:
+        """Stories, each by its id and the entry that leads it, with so many tellings at most."""
         if not wanted:
             return ()
-        listed = "(" + ",".join(str(int(story_id)) for story_id, _ in wanted) + ")"
         with self._read() as db:
+            listed = "(" + ",".join(str(int(story_id)) for story_id, _ in wanted) + ")"
             heads = {row["id"]: row for row in db.execute(f"SELECT * FROM stories WHERE id IN {listed}")}
-            tellings = _tellings(db, listed)
-            aspects: dict[int, Counter[str]] = defaultdict(Counter)
-            for story_id, topic, aspect, count in db.execute(
-                f"""SELECT e.story_id, t.topic, t.aspect, count(*) FROM entries e JOIN entry_tags t ON t.entry_id = e.id
-                     WHERE e.story_id IN {listed} GROUP BY 1, 2, 3"""
-            ):
-                aspects[story_id][topic if aspect is None else f"{topic}/{aspect}"] = count
-            canonical = dict(
-                map(
-                    tuple,
-                    db.execute(
-                        f"""SELECT story_id, canonical_entry_id FROM articles WHERE story_id IN {listed}
-                             ORDER BY entry_count, first_seen_at"""
-                    ),
-                )
-            )
-        chosen = [
-            (story_id, lead or canonical[story_id])
-            for story_id, lead in wanted
-            if story_id in canonical and story_id in heads
-        ]
-        leads = {entry.id: entry for entry in self._entries([entry_id for _, entry_id in chosen])}
+            told = {story_id: _tellings(db, story_id, tellings // 2) for story_id, _ in wanted}
+            aspects = {story_id: _aspects(db, told[story_id]) for story_id, _ in wanted}
+        leads = {entry.id: entry for entry in self._entries([entry_id for _, entry_id in wanted])}
         return tuple(
             Story(
                 id=story_id,
@@ -99,15 +87,12 @@ class Stories(Entries):
                 feed_count=heads[story_id]["feed_count"],
                 first_seen_at=rows.moment(heads[story_id]["first_seen_at"]),
                 last_seen_at=rows.moment(heads[story_id]["last_seen_at"]),
-                aspects=tuple(
-                    name
-                    for name, _ in sorted(aspects[story_id].items(), key=lambda item: (-item[1], item[0]))
-                ),
-                tellings=tuple(tellings[story_id]),
+                aspects=aspects[story_id],
+                tellings=told[story_id],
                 lead=leads[entry_id],
             )
-            for story_id, entry_id in chosen
-            if entry_id in leads
+            for story_id, entry_id in wanted
+            if entry_id in leads and story_id in heads  # another program may have written meanwhile
         )
 
     def revisions(self, entry_id: int) -> tuple[Revision, ...]:
@@ -163,38 +148,47 @@ class _ByStory(Listing):
         )
         return found.fetchone() is not None
 
-    def lead(self, story_id: int) -> int:
-        """The entry that gave a story its title, or else the newest, of those that fit."""
-        where = " AND ".join(["n.story_id = :story", *self._for("n")])
+    def lead(self, story_id: int, newest: int) -> int:
+        """The entry that gave a story its title, if it fits; or else the newest that does."""
+        where = " AND ".join(["n.story_id = :story", "n.title = s.title", *self._for("n")])
         found = self._db.execute(
-            f"""SELECT n.id FROM entries n JOIN stories s ON s.id = n.story_id WHERE {where}
-                 ORDER BY n.title = s.title DESC, n.listed_at DESC, n.id DESC LIMIT 1""",
+            f"""SELECT n.id FROM stories s JOIN entries n ON n.story_id = s.id WHERE {where}
+                 ORDER BY n.listed_at DESC, n.id DESC LIMIT 1""",
             {**self._values, "story": story_id},
-        )
-        return int(found.fetchone()[0])
+        ).fetchone()
+        return newest if found is None else int(found[0])
 
 
-def _tellings(db: sqlite3.Connection, listed: str) -> dict[int, list[Telling]]:
-    """The newest entries of some stories, in the order of their publication."""
-    found: dict[int, list[Telling]] = defaultdict(list)
-    for row in db.execute(
-        f"""SELECT * FROM (
-                SELECT e.story_id, e.id, e.article_id, f.title AS feed_title, f.url AS feed_url, e.title,
-                       coalesce(e.original_url, e.url) AS url, e.language,
-                       coalesce(e.published_at, e.first_seen_at) AS at,
-                       row_number() OVER (PARTITION BY e.story_id ORDER BY e.id DESC) AS age
-                  FROM entries e JOIN feeds f ON f.id = e.feed_id WHERE e.story_id IN {listed})
-             WHERE age <= {TELLINGS} ORDER BY at, id"""
-    ):
-        outlet = row["feed_title"] or rows.host(row["feed_url"])
-        telling = Telling(
+def _tellings(db: sqlite3.Connection, story_id: int, half: int) -> tuple[Telling, ...]:
+    """So many of a story's first entries and as many of its newest, in the order of their publication."""
+    own = "SELECT id FROM entries WHERE story_id = :story ORDER BY id {} LIMIT :half"
+    found = db.execute(
+        f"""SELECT e.id, e.article_id, f.title AS feed_title, f.url AS feed_url, e.title,
+                   coalesce(e.original_url, e.url) AS url, e.language,
+                   coalesce(e.published_at, e.first_seen_at) AS at
+              FROM (SELECT id FROM ({own.format("ASC")}) UNION SELECT id FROM ({own.format("DESC")})) shown
+              JOIN entries e ON e.id = shown.id JOIN feeds f ON f.id = e.feed_id ORDER BY at, e.id""",
+        {"story": story_id, "half": half},
+    )
+    return tuple(
+        Telling(
             row["id"],
             row["article_id"],
-            outlet,
+            row["feed_title"] or rows.host(row["feed_url"]),
             row["title"],
             row["url"],
             row["language"],
             rows.moment(row["at"]),
         )
-        found[row["story_id"]].append(telling)
-    return found
+        for row in found
+    )
+
+
+def _aspects(db: sqlite3.Connection, told: Sequence[Telling]) -> tuple[str, ...]:
+    """What those entries are tagged with, the most frequent first."""
+    ids = ",".join(str(telling.entry_id) for telling in told)
+    found = db.execute(
+        f"""SELECT topic || coalesce('/' || aspect, '') AS name FROM entry_tags WHERE entry_id IN ({ids})
+             GROUP BY name ORDER BY count(*) DESC, name"""
+    )
+    return tuple(row[0] for row in found)

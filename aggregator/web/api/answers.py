@@ -166,7 +166,7 @@ class Story(Answer):
     last_seen_at: datetime
     aspects: tuple[str, ...] = Field(description="`topic` or `topic/aspect`, the most frequent first.")
     tellings: tuple[Telling, ...] = Field(
-        description="Its entries, the earliest first; of a long story the newest."
+        description="Its entries, the earliest first; of a long story the first ones and the newest."
     )
     lead: Entry = Field(description="The entry to show for it.")
 
