@@ -198,6 +198,13 @@ def test_an_entry_is_told_whole(client: Client) -> None:
 def test_earlier_versions(client: Client) -> None:
     (before,) = items(client, f"/api/entries/{entry_id(client, 'Calm again')}/revisions")
     assert (before["revision"], before["title"], before["seen_at"]) == (1, "Calm", "2025-11-20T12:00:00Z")
+    assert [(piece["text"], piece["change"]) for piece in before["title_diff"]] == [
+        ("Calm", "same"),
+        (" again", "new"),
+    ]
+    assert (
+        "".join(piece["text"] for piece in before["text_diff"] if piece["change"] != "gone") == "All is well."
+    )
 
 
 def test_a_search_says_what_was_found(client: Client) -> None:

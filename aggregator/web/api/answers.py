@@ -6,9 +6,10 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from aggregator import health, model
+from aggregator.duplicates.revisions import Change, difference
 from aggregator.model import FeedReport, StoredEntry
 from aggregator.publish import uri
-from aggregator.text import masked
+from aggregator.text import masked, plain_text
 
 
 class Answer(BaseModel):
@@ -133,6 +134,16 @@ class Article(Answer):
     entries: tuple[Entry, ...] = Field(description="The first seen first.")
 
 
+Version = model.Revision | StoredEntry
+
+
+class Changed(Answer):
+    """A piece of a text that changed: without those that are `new` it is as it was, without those `gone` as it is."""
+
+    text: str
+    change: Change
+
+
 class Revision(Answer):
     """An earlier version of an entry."""
 
@@ -141,6 +152,21 @@ class Revision(Answer):
     title: str
     summary: str = Field(description="Sanitised HTML.")
     content: str = Field(description="Sanitised HTML.")
+    title_diff: tuple[Changed, ...] = Field(description="What the version after it made of the title.")
+    text_diff: tuple[Changed, ...] = Field(
+        description="What the version after it made of the plain text, word by word."
+    )
+
+    @classmethod
+    def of(cls, before: model.Revision, after: Version) -> Self:
+        """The answer for a version, with what the next one changed."""
+        values = {name: getattr(before, name) for name in model.Revision.__dataclass_fields__}
+        old, new = (plain_text(each.content or each.summary) for each in (before, after))
+        return cls(**values, title_diff=_pieces(before.title, after.title), text_diff=_pieces(old, new))
+
+
+def _pieces(before: str, after: str) -> tuple[Changed, ...]:
+    return tuple(Changed(text=text, change=change) for text, change in difference(before, after))
 
 
 class Telling(Answer):
@@ -296,6 +322,15 @@ def page_of(kind: type[Answer]) -> type[Page]:
         __base__=Page,
         __doc__="Part of a list.",
         items=(tuple[kind, ...], ...),  # type: ignore[valid-type]
+    )
+
+
+class Findings(Page):
+    """What a search found, the best first."""
+
+    items: tuple[Found, ...]
+    note: str | None = Field(
+        description="What is wrong with the query, and how it was understood; null: nothing is."
     )
 
 

@@ -16,6 +16,7 @@ from aggregator.web.api.answers import (
     Day,
     Entry,
     Feed,
+    Findings,
     Found,
     Page,
     Piece,
@@ -24,6 +25,7 @@ from aggregator.web.api.answers import (
     Story,
     Table,
     Topic,
+    Version,
     WholeEntry,
     like,
     page_of,
@@ -71,7 +73,9 @@ def _entry(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
 
 
 def _revisions(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, str | None]:
-    return _page(like(Revision, revision) for revision in site.revisions(at["id"]))
+    versions = site.revisions(at["id"])
+    later: tuple[Version, ...] = (*versions[1:], site.entry(at["id"]))
+    return _page(Revision.of(before, after) for before, after in zip(versions, later, strict=True))
 
 
 def _stories(site: Site, _: Mapping[str, Any], query: Conditioned) -> tuple[Answer, str | None]:
@@ -99,13 +103,14 @@ def _article(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]
 def _search(site: Site, _: Mapping[str, Any], query: Searched) -> tuple[Answer, str | None]:
     feeds = () if query.feed is None else (query.feed,)
     hits = site.search(query.q, topic=query.topic, feeds=feeds, since=query.since, limit=query.limit)
-    return _page(
+    items = tuple(
         Found(
             entry=Entry.of(hit.entry),
             snippet=tuple(Piece(text=text, found=found) for text, found in hit.snippet),
         )
         for hit in hits
     )
+    return Findings(items=items, next=None, note=site.advice(query.q)), None
 
 
 def _topics(site: Site, _: Mapping[str, Any], __: Query) -> tuple[Answer, str | None]:
@@ -177,7 +182,7 @@ OPERATIONS = (
     Operation("/api/articles/{id:int}", "An article and its entries", _article, Article),
     Operation("/api/stories", "Stories, newest first", _stories, page_of(Story), Conditioned),
     Operation("/api/stories/{id:int}", "A story and who tells it", _story, Story),
-    Operation("/api/search", "Entries that match a query, best first", _search, page_of(Found), Searched),
+    Operation("/api/search", "Entries that match a query, best first", _search, Findings, Searched),
     Operation("/api/topics", "The topics that are watched", _topics, page_of(Topic), versioned=False),
     Operation(
         "/api/topics/{slug}/daily",
