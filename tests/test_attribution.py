@@ -77,6 +77,26 @@ def test_a_dateline_names_who_reported(text: str, names: list[str]) -> None:
             id="id: surat kabar",
         ),
         pytest.param("Demikian dilansir Reuters, Senin.", ["Reuters"], id="id: dilansir"),
+        pytest.param("Dilansir dari laman Kompas.com, Selasa", ["Kompas.com"], id="id: dilansir dari laman"),
+        pytest.param(
+            "Reuters / The Associated Press contributed to this report.",
+            ["Reuters", "AP"],
+            id="en: both contributed",
+        ),
+        pytest.param(
+            "Three were killed, Reuters and CNN reported.", ["Reuters", "CNN"], id="en: both reported"
+        ),
+        pytest.param("Reuters is in London, CNN reported.", ["CNN"], id="en: one of two"),
+        pytest.param(
+            "Washington prepara sanciones, según un informe de la cadena NBC.",
+            ["NBC News"],
+            id="es: según un informe de la cadena",
+        ),
+        pytest.param(
+            "Cuerpo.\nArtículo publicado originalmente en El País.",
+            ["El País"],
+            id="es: publicado originalmente",
+        ),
         pytest.param(
             "Seperti dikutip dari laman Al Jazeera, kapal itu tenggelam.",
             ["Al Jazeera"],

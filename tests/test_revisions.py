@@ -29,6 +29,22 @@ def test_what_readers_hear_of(title: str, text: str, significant: bool) -> None:
     assert is_significant((title, text), ("Kapal berlayar", TEXT)) is significant
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "significant"),
+    [
+        pytest.param("Diperbarui 10:45 WIB", "Diperbarui 10:50 WIB", False, id="a time"),
+        pytest.param("Diperbarui 10.45 WIB", "Diperbarui 10.50 WIB", False, id="a time with a dot"),
+        pytest.param("Dibaca 1.204 kali", "Dibaca 1.377 kali", False, id="readers, id"),
+        pytest.param("312 views", "340 views", False, id="readers, en"),
+        pytest.param("12 comentarios", "14 comentarios", False, id="comments"),
+        pytest.param("Gempa 4.5 skala", "Gempa 4.6 skala", True, id="a magnitude"),
+        pytest.param("12 orang tewas", "14 orang tewas", True, id="a toll"),
+    ],
+)
+def test_a_counter_is_no_news(before: str, after: str, significant: bool) -> None:
+    assert is_significant(("a", f"{TEXT} {before}"), ("a", f"{TEXT} {after}")) is significant
+
+
 def test_a_long_text_may_grow_by_a_paragraph_unheard_of_only_if_that_is_short() -> None:
     long = " ".join(["kata"] * 1000)
     assert not is_significant(("a", long), ("a", long + " dan lagi kata"))

@@ -122,11 +122,15 @@ _SOURCE_LINE = re.compile(
       | (?:dikutip|dilansir|disadur|dinukil|diambil)\s+dari | (?:originally\s+|first\s+)?published\s+(?:by|on|in|at)
       | (?:this|the)\s+(?:article|story|post)\s+(?:was\s+)?(?:first\s+|originally\s+)*(?:appeared|published|ran)\s+(?:first\s+|originally\s+)?(?:on|in|at|by)
       | (?:republished|reprinted|adapted|courtesy)\s+(?:from|of|with\s+permission\s+(?:from|of)) | story\s+(?:by|from)
-      | (?:tomado|publicado\s+originalmente|nota|informaci[oó]n|texto)\s+(?:de|en|por)
+      | (?:(?:este\s+)?(?:art[ií]culo|texto|reportaje)\s+)?(?:fue\s+)?publicad[oa]\s+(?:originalmente|por\s+primera\s+vez)\s+(?:en|por)
+      | (?:tomado|nota|informaci[oó]n|texto)\s+(?:de|en|por)
     )\s*[:“"]?\s*(?P<names>[^\n]{2,90}?)(?:\s+(?:dengan\s+judul|berjudul|with\s+the\s+title|under\s+the|bajo\s+el)\b.*)?[\s.)\]*"”]*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _LONGEST_SOURCE_LINE = 220
+_KIND = re.compile(
+    r"(?:(?:laman|situs(?:\s+web)?|portal|media|harian|koran|kantor\s+berita|website|the|la|el|web|sitio|diario|agencia|cadena)\s+)+(?=[A-Z]|\w+\.)"
+)
 _BETWEEN_NAMES = re.compile(r"\s*(?:[,;/&+]|\s(?:dan|and|y|e|via|melalui)\s)\s*")
 _DATELINE = re.compile(r"([^\n]{2,70}?)\s?[-–—]{1,2}\s")
 _BRACKETED = re.compile(r"[(\[]([A-Z][\w .'&/]{1,28})[)\]]")
@@ -153,7 +157,7 @@ def _named(names: str) -> Iterator[str]:
         yield known
         return
     for name in _BETWEEN_NAMES.split(names):
-        name = name.strip(" .*_–-\"“”'()[]").removeprefix("www.")
+        name = _KIND.sub("", name.strip(" .*_–-\"“”'()[]"), count=1).removeprefix("www.")
         if (known := _known_beginning(name)) or (
             2 < len(name) <= 40
             and len(name.split()) <= 5
@@ -167,7 +171,7 @@ def _named(names: str) -> Iterator[str]:
 # --------------------------------------------------------------------------------- running text
 
 _FILL = r"""(?:
-    (?:dari|oleh|dalam|pada|di|laporan|pemberitaan|berita|artikel|keterangan|laman|situs|akun|sumber|wartawan|jurnalis|seperti|the|an?|to|by|from|in|with|on
+    (?:dari|oleh|dalam|pada|di|laporan|pemberitaan|informes?|reportes?|reportaje|berita|artikel|keterangan|laman|situs|akun|sumber|wartawan|jurnalis|seperti|the|an?|to|by|from|in|with|on
       |la|el|los|las|un|una|del?|al?|por|en|news|state|state-run|local|earlier|its|US|U\.S\.|AS|outlet|site|website|its|report|reports|reporting|dipublikasikan|diterbitkan|published)
     | (?:media|agency|broadcaster|network|newspaper|daily|magazine|outlet|channel|tabloid|portal|stasiun|televisi|kantor|surat\s+kabar|koran|harian|majalah|
         diario|peri[oó]dico|rotativo|medio|cadena|portal|revista|agencia|emisora|televisora|canal)(?:\s+\w+){0,2}
@@ -185,7 +189,7 @@ _CREDITING = re.compile(
 _CREDITED = re.compile(
     r"""["”’'’)]?(?:['’]s)?\s*,?\s*(?:
         (?:(?:on|late|early|earlier|first|also|has|had|previously|separately|yesterday|today|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\s+){0,3}
-        (?:reported|reports|report|learned|wrote|revealed|said\s+in|citing|quoted|cited|tally|witness(?:es)?|investigation|analysis
+        (?:reported|reports|report|learned|wrote|revealed|said\s+in|citing|quoted|cited|contributed\s+to|tally|witness(?:es)?|investigation|analysis
             |(?:journalist|reporter|correspondent|photographer)s?\s+(?:saw|heard|witnessed|counted|said|reported|at|in|on))\b
       | (?:hoy\s+|ayer\s+)?(?:inform[óa]|report[óa]|revel[óa]|public[óa]|señaló|citó|adelantó|consignó|detalló|citando)\b
       | (?:(?:pada|edisi|hari)\s+\w+\s+|,\s*\w+,?\s+)?(?:melaporkan|memberitakan|mewartakan|menulis|mengutip|melansir|mengungkap\w*|menyebut(?:kan)?|menurunkan|dalam\s+laporan\w*)\b
@@ -213,20 +217,26 @@ def _credited(text: str, in_title: bool = False) -> Iterator[str]:
                     found[start] = (end, outlets.by_spelling[spelling])
                 start = text.find(spelling, end)
     last_end, last_counts = 0, False
+    joined: list[str] = []  # names that stand before this one in one list, and do not count by themselves
     for start, (end, name) in sorted(found.items()):
         if start < last_end:  # within a longer name: "Post" in "Kyiv Post"
             continue
         before, after = text[max(0, start - _LOOK_BACK) : start], text[end : end + _LOOK_ON]
+        is_joined = _JOINED.fullmatch(text[last_end:start]) is not None
+        if not is_joined:
+            joined = []
         counts = (
-            (last_counts and _JOINED.fullmatch(text[last_end:start]) is not None)
+            (last_counts and is_joined)
             or _CREDITING.search(before.rpartition("\n")[2]) is not None
             or _CREDITED.match(after) is not None
             or (in_title and _titled(text, start, end))
             or (before.endswith("(") and after.startswith(")"))
         )
         last_end, last_counts = end, counts
+        joined.append(name)
         if counts:
-            yield name
+            yield from joined
+            joined = []
 
 
 def _titled(title: str, start: int, end: int) -> bool:
