@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import feedparser
 import pytest
 
-from benchmarks import duplicates, refresh
+from benchmarks import duplicates, query, refresh
 from benchmarks.feeds import (
     NEW_ENTRIES,
     Plan,
@@ -228,6 +229,33 @@ def test_verdicts_compare_cpu_with_the_targets() -> None:
         "cold: 1/10.0 of reader's CPU (at most 1/8: met)",
         "warm: 1/3.0 of reader's CPU (at most 1/4: MISSED)",
     ]
+
+
+def test_a_filled_store_is_asked_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(query, "FEEDS", 30)
+    monkeypatch.setattr(query, "_POOL", 20_000)
+
+    code = query.main(["--entries", "1500", "--rounds", "2", "--keep", str(tmp_path)])
+
+    told = capsys.readouterr()
+    assert (code, told.err) == (0, "")
+    kinds = [line for line in told.out.splitlines() if re.search(r"( +\d+\.\d){4} +\d+", line)]
+    assert len(kinds) == 40
+    assert any(line.endswith(("met", "MISSED")) for line in kinds)
+
+
+def test_an_answer_that_is_none_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(query, "FEEDS", 30)
+    monkeypatch.setattr(query, "_POOL", 20_000)
+    monkeypatch.setattr(query, "_STEMS", 300)
+    monkeypatch.setattr(query, "kinds", lambda *_: [query.Kind("nothing", ["/nothing"], None)])
+
+    assert query.main(["--entries", "200", "--rounds", "2", "--keep", str(tmp_path)]) == 1
+    assert "not a valid run: /nothing was answered with 404" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")

@@ -1016,65 +1016,7 @@ def test_an_output_feed_carries_its_topic_each_article_once(store: Store) -> Non
     assert [found.guid for found in store.select(ALL, limit=2)[0]] == ["military", "other"]
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with open_store(tmp_path_factory.mktemp("library") / "x.db") as store:
-        polled(
-            store,
-            New(entry("maduro", title="Operación en el Caribe", text="Maduro habló del niño ayer")),
-            New(entry("kapal", title="Kapal perang", text="Kapal perang AS tiba di Laut Karibia")),
-            New(
-                entry("ships", title="Ships", text="US warships sail; the Caribbean waits", tags=TENSION_TAG)
-            ),
-        )
-        polled(store, New(entry("late", text="ships again, and again ships")), at=NOW + DAY, url=OTHER)
-        yield store
-
-
 TENSION_TAG = (Tag("tension", None, 1.0),)
-
-
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        pytest.param("operacion", {"maduro"}, id="without diacritics"),
-        pytest.param("OPERACIÓN", {"maduro"}, id="with diacritics, other case"),
-        pytest.param("nino", {"maduro"}, id="in the text"),
-        pytest.param('"kapal perang"', {"kapal"}, id="phrase"),
-        pytest.param('"perang kapal"', set(), id="phrase in another order"),
-        pytest.param("warsh*", {"ships"}, id="prefix"),
-        pytest.param("NEAR(kapal laut, 5)", {"kapal"}, id="near"),
-        pytest.param("NEAR(kapal karibia, 1)", set(), id="not so near"),
-        pytest.param("kapal OR niño", {"kapal", "maduro"}, id="either"),
-        pytest.param("ships NOT again", {"ships"}, id="without"),
-        pytest.param("title: ships", {"ships"}, id="in one column"),
-        pytest.param("laut:karibia", {"kapal"}, id="a column that is none: words"),
-        pytest.param('"kapal', {"kapal"}, id="an open quote: words"),
-        pytest.param("*kapal", {"kapal"}, id="a star in front: words"),
-        pytest.param("kapal & laut", {"kapal"}, id="a sign: words"),
-        pytest.param("AND", {"late"}, id="an operator alone: a word"),
-        pytest.param("", set(), id="nothing"),
-        pytest.param("ka\0pal \ud800", {"kapal"}, id="what no text holds is left out"),
-    ],
-)
-def test_search_finds(library: Store, query: str, found: set[str]) -> None:
-    assert {hit.entry.guid for hit in library.search(query)} == found
-
-
-@given(st.text(max_size=20) | st.text("ab\"*^:(){}-+,'\\ ", max_size=8))
-def test_no_query_is_an_error(library: Store, query: str) -> None:
-    library.search(query)
-
-
-def test_search_is_narrowed(library: Store) -> None:
-    assert {hit.entry.guid for hit in library.search("ships")} == {"ships", "late"}
-    assert {hit.entry.guid for hit in library.search("ships", topic="tension")} == {"ships"}
-    assert {hit.entry.guid for hit in library.search("ships", feed_ids=[2])} == {"late"}
-    assert {hit.entry.guid for hit in library.search("ships", since=NOW + DAY)} == {"late"}
-    assert library.search("ships", feed_ids=[]) == ()
-    (best,) = library.search("ships", limit=1)
-    assert best.entry.guid == "ships"  # a word in the title counts more
-    assert best.snippet == (("Ships", True),)
 
 
 def test_the_overview_counts_all_and_shows_those_in_trouble_first(store: Store) -> None:

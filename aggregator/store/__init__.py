@@ -15,13 +15,14 @@ from aggregator.store.feeds import Feeds, Quiet, SubscriptionChanges
 from aggregator.store.links import Cluster, Linkable, Linking, Links, Member, Prints
 from aggregator.store.polls import Polls
 from aggregator.store.push import Push
+from aggregator.store.query import read as read_query
 from aggregator.store.recording import Recorded, Records
 from aggregator.store.stories import Stories
 from aggregator.store.trends import Share, Trends
 
 __all__ = [
     "ARCHIVE_PAGE", "Cluster", "Linkable", "Links", "Member", "Prints", "Quiet", "Recorded", "Share", "Store",
-    "SubscriptionChanges", "open_store",
+    "SubscriptionChanges", "open_store", "read_query",
 ]  # fmt: skip
 
 

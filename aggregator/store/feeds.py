@@ -141,7 +141,7 @@ class Feeds(Database):
         where = "" if ids is None else "WHERE feeds.id IN (" + ",".join(map(str, map(int, ids))) + ")"
         with self._read() as db:
             found = db.execute(
-                f"""SELECT feeds.*, (SELECT count(*) FROM entries WHERE feed_id = feeds.id) AS entries,
+                f"""SELECT feeds.*,
                            iif(failing_since IS NULL, NULL,
                                (SELECT failure FROM polls WHERE feed_id = feeds.id
                                  ORDER BY started_at DESC, rowid DESC LIMIT 1)) AS failure
@@ -164,7 +164,7 @@ class Feeds(Database):
         with self._read() as db:
             numbers = db.execute(
                 """SELECT count(*) AS feeds, count(last_success_at) AS read, count(last_error) AS failing,
-                          (SELECT count(*) FROM entries) AS entries FROM feeds"""
+                          coalesce(sum(entries), 0) AS entries FROM feeds"""
             ).fetchone()
             ids = db.execute(
                 """SELECT id FROM feeds

@@ -244,9 +244,8 @@ class Trends(Database):
                               coalesce(e.story_id, -e.article_id) AS story,
                               row_number() OVER (PARTITION BY coalesce(e.story_id, -e.article_id)
                                                  ORDER BY t.score DESC, e.listed_at, e.id) AS place
-                         FROM entries e
-                         JOIN entry_tags t ON t.entry_id = e.id AND t.topic = :topic AND t.aspect IS NULL
-                        WHERE e.listed_at >= :day AND e.listed_at < :next
+                         FROM entry_tags t INDEXED BY entry_tags_by_topic CROSS JOIN entries e ON e.id = t.entry_id
+                        WHERE t.topic = :topic AND t.aspect IS NULL AND t.listed_at >= :day AND t.listed_at < :next
                           AND (:language = :all OR coalesce(e.language, 'und') = :language)
                    )
                    SELECT max(iif(place = 1, id, NULL)) AS entry_id, story_id,

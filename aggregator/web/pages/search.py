@@ -89,7 +89,7 @@ class Search:
         return question, {
             "question": question,
             "problem": problem,
-            "advice": advice(question.query),
+            "advice": self._site.advice(question.query),
             "hits": [_shown(hit, titles) for hit in hits],
             "full": len(hits) == SHOWN,
             "feed": self._feed(question) if hits else None,
@@ -100,19 +100,6 @@ class Search:
             search=question.query, topic=question.topic, feed=question.feed, language=question.language
         )
         return subscribed_at((), selection)
-
-
-def advice(query: str) -> str | None:
-    """Why a query was looked for as plain words alone, where one may wonder."""
-    if query.count('"') % 2:
-        return "A quotation mark has no partner, so the words were looked for one by one."
-    outside = query.split('"')[::2]
-    if sum(part.count("(") - part.count(")") for part in outside):
-        return "A bracket has no partner, so the words were looked for one by one."
-    words = query.split()
-    if words and ({words[0], words[-1]} & {"AND", "OR"} or words[-1] == "NOT" or words[0] == "NOT"):
-        return "AND, OR and NOT stand between two words; this one was looked for as a word."
-    return None
 
 
 def _shown(hit: Hit, titles: Mapping[str, str]) -> tuple[Card, Parts]:
