@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from aggregator import cadence, config, count, export, health, link, lists, poll
-from aggregator.errors import ConfigError, Problem, StoreError, UnknownError
+from aggregator.errors import StoreError, UnknownError
 from aggregator.fetch import Fetcher
 from aggregator.model import (
     Edge,
     EntryText,
     FeedReport,
+    FeedState,
     FeedStatus,
     FetchFailure,
     Health,
@@ -44,7 +45,7 @@ from aggregator.model import (
 from aggregator.output import Outputs
 from aggregator.publish import Format, Rendered
 from aggregator.push import Push
-from aggregator.store import Recorded, Share, SubscriptionChanges, open_store
+from aggregator.store import Recorded, Share, SubscriptionChanges, open_store, read_query
 from aggregator.text import masked
 from aggregator.topics import Explanation, Quality, Ruleset, compile_topics, evaluate
 
@@ -55,6 +56,8 @@ LATE = timedelta(minutes=15)
 """A feed that has been due for so long says that polling does not keep up."""
 PAGE = 500
 """Entries that are walked over at a time."""
+TIDIED = 10
+"""Pages of old entries that one pass takes away at most; what is left waits for the next."""
 
 
 def utc_now() -> datetime:
@@ -150,16 +153,31 @@ class Aggregator:
                 self._retagged()
             else:
                 self.store.mixed(stale)
-                log.warning(
-                    "the rules of %s have changed since the stored entries were tagged; "
-                    "`aggregator topics backtest` shows what would change, `aggregator topics retag` applies it",
-                    ", ".join(stale),
-                )
+                self._warn_of(stale)
         return changes
+
+    def _warn_of(self, stale: Sequence[str]) -> None:
+        present = self.topic_titles()
+        if changed := ", ".join(slug for slug in stale if slug in present):
+            log.warning(
+                "the rules of %s have changed since the stored entries were tagged; "
+                "`aggregator topics backtest` shows what would change, `aggregator topics retag` applies it",
+                changed,
+            )
+        if gone := ", ".join(slug for slug in stale if slug not in present):
+            log.warning(
+                "%s is no topic any more, but the stored entries keep its tags; `aggregator topics retag` removes them",
+                gone,
+            )
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """All feeds that the configuration names, and those of its lists as they were last read."""
         return lists.subscriptions(self.settings.feeds, self.settings.lists, self.lists())
+
+    def unread(self) -> tuple[Subscription, ...]:
+        """Feeds that are to be followed and that the store does not know: the next poll brings it in line."""
+        added = set(self.subscribe(dry_run=True).added)
+        return tuple(wish for wish in self.subscriptions() if wish.url in added)
 
     def lists(self) -> tuple[ListState, ...]:
         """What is known of the configuration's remote lists, in its order."""
@@ -319,6 +337,15 @@ class Aggregator:
         kept_for = min(link.KEPT_FOR, self.settings.retention or link.KEPT_FOR)
         return link.tidy(self.store, self.clock(), kept_for)
 
+    def finish_pass(self) -> None:
+        """Do once, at the end of a pass, what the daemon does by the clock; each time a bounded part of it."""
+        for remove in (self.tidy, self.prune):
+            pages = 0
+            while pages < TIDIED and remove():
+                pages += 1
+        self.look_for_silence()
+        self.count_trends()
+
     def look_for_silence(self) -> None:
         """Note which feeds have been silent for longer than their own rhythm explains."""
         self.store.call_silent(
@@ -372,8 +399,10 @@ class Aggregator:
         """Make two entries one article, or their articles one story, for good.
 
         Raises:
-            UnknownError: there is no such entry.
+            UnknownError: there is no such entry, or it is one and the same.
         """
+        if entry_id == other_id:
+            raise UnknownError(f"entry {entry_id} is one entry; give the id of the other one, too")
         self.store.check_entries([entry_id, other_id])
         with self.store.links(self.clock()) as links:
             link.merge(links, entry_id, other_id, level)
@@ -420,9 +449,9 @@ class Aggregator:
         """Entries under some conditions, newest first, and the cursor of those that follow; None: there are none.
 
         Raises:
-            UnknownError: there is no such topic, or `before` is no cursor.
+            UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
-        self._check(selection.topic)
+        self.outputs.check(selection)
         return self.store.select(selection, since=since, before=before, limit=limit)
 
     def stories(
@@ -431,9 +460,9 @@ class Aggregator:
         """Stories with an entry under some conditions, newest first, and the cursor of those that follow, or None.
 
         Raises:
-            UnknownError: there is no such topic, or `before` is no cursor.
+            UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
-        self._check(selection.topic)
+        self.outputs.check(selection)
         return self.store.stories(selection, before=before, limit=limit)
 
     def count_trends(self) -> int:
@@ -485,7 +514,13 @@ class Aggregator:
         return self.store.copies(entry.article_id)
 
     def entries(self, output: OutputFeed, limit: int) -> tuple[StoredEntry, ...]:
-        """The newest entries of an output feed, each article once."""
+        """The newest entries of an output feed, each article once.
+
+        Raises:
+            UnknownError: it is none of ours, and asks for a topic, aspect, feed or label that there is not.
+        """
+        if output not in self.outputs.feeds():
+            self.outputs.check(output)
         return self.outputs.select(replace(output, limit=limit))[0]
 
     def search(
@@ -500,21 +535,40 @@ class Aggregator:
     ) -> tuple[Hit, ...]:
         """Entries that match a full-text query, best first; `feeds` are addresses or names."""
         self._check(topic)
-        feed_ids = self.store.find_feeds(feeds) if feeds else None
+        feed_ids = self._find_feeds(feeds) if feeds else None
         return self.store.search(
             query, topic=topic, feed_ids=feed_ids, language=language, since=since, limit=limit
         )
+
+    def _find_feeds(self, wanted: Sequence[str]) -> tuple[int, ...]:
+        """Ids of the feeds that are meant by addresses or names; what was never polled has none."""
+        try:
+            return self.store.find_feeds(wanted)
+        except UnknownError:
+            unread = {word for wish in self.unread() for word in (wish.url, wish.name)}
+            if unread.isdisjoint(wanted):
+                raise
+            return self.store.find_feeds([word for word in wanted if word not in unread])
+
+    def advice(self, query: str) -> str | None:
+        """What is wrong with a full-text query and how it was understood instead; None: nothing is."""
+        return read_query(query).note
 
     def ask(self, statement: str) -> Table:
         """What a SELECT finds in the store. Raises QueryError: it cannot be answered as it is put."""
         return self.store.ask(statement)
 
     def opml(self) -> bytes:
-        """The subscriptions as OPML 2.0."""
+        """The subscriptions as OPML 2.0; those that are switched off are left out."""
         from aggregator import opml
 
-        active = [feed for feed in self.feeds() if feed.state.status is not FeedStatus.PAUSED]
-        return opml.render(active, "Feeds followed by aggregator")
+        states = {report.subscription.url: report.state for report in self.store.feeds()}
+        followed = [
+            (wish, states.get(wish.url) or FeedState(wish.url))
+            for wish in self.subscriptions()
+            if wish.enabled
+        ]
+        return opml.render(followed, "Feeds followed by aggregator")
 
     # -------------------------------------------------------------------------------- topics
 
@@ -535,8 +589,7 @@ class Aggregator:
         return evaluate(self.ruleset, topic, items)
 
     def _check(self, topic: str | None) -> None:
-        if topic is not None and topic not in self.topic_titles():
-            raise UnknownError(f"there is no topic {topic!r}; there are: {', '.join(self.topic_titles())}")
+        self.outputs.check(Selection(topic=topic))
 
     def stale_topics(self) -> tuple[str, ...]:
         """Topics by whose present rules the stored entries have not been tagged."""
@@ -547,7 +600,12 @@ class Aggregator:
         )
 
     def backtest(self, topic: str | None = None) -> Iterator[Retagging]:
-        """What the present rules would change in the tags of the stored entries; changes nothing."""
+        """What the present rules would change in the tags of the stored entries; changes nothing.
+
+        Raises:
+            UnknownError: there is no such topic.
+        """
+        self._check(topic)
         for page in self._pages():
             for entry in page:
                 tags, _ = self.ruleset.match(poll.entry_text(entry, entry.feed_url))
@@ -677,22 +735,45 @@ EXPORTS = tuple(_EXPORTS)
 
 
 def compiled(settings: Settings) -> Ruleset:
-    """The topics of a configuration. Raises ConfigError for a bad rule, or an output of an aspect there is not."""
-    ruleset = compile_topics(settings.topics, config.pack_document)
-    aspects = {topic.slug: [aspect.slug for aspect in topic.aspects] for topic in ruleset.topics}
-    problems = [
-        Problem(
-            "output",
-            None,
-            output.name,
-            f"the topic {output.topic} has no aspect {output.aspect}; it has: {', '.join(aspects[output.topic])}",
-        )
-        for output in settings.output
-        if output.topic in aspects and output.aspect and output.aspect not in aspects[output.topic]
-    ]
-    if problems:
-        raise ConfigError(problems)
-    return ruleset
+    """The topics of a configuration. Raises ConfigError for a bad rule."""
+    return compile_topics(settings.topics, config.pack_document)
+
+
+def unmet(
+    settings: Settings, reports: Sequence[FeedReport] = (), known: Sequence[ListState] = ()
+) -> Iterator[tuple[int, str, str, bool]]:
+    """Output feeds of a feed or a label that none of the feeds has.
+
+    Args:
+        settings: a configuration.
+        reports: the feeds that the store knows.
+        known: what is known of the configuration's lists.
+
+    Returns:
+        The number of the output feed, the key, what is wrong, and whether that is certain: what has not been read yet
+        may have that name, or that label.
+    """
+    wishes = (
+        *lists.subscriptions(settings.feeds, settings.lists, known),
+        *(report.subscription for report in reports),
+    )
+    states = {report.subscription.url: report.state for report in reports if report.state.last_success_at}
+    titles = {wish.name or states[wish.url].title for wish in wishes if wish.name or wish.url in states}
+    names = sorted(title for title in titles if title)
+    addresses = {wish.url for wish in wishes} | {report.state.url for report in reports}
+    labels = sorted({label for wish in wishes for label in wish.tags})
+    read = {state.url for state in known if state.read_at}
+    lists_read = all(each.url in read for each in settings.lists)
+    feeds_read = lists_read and all(wish.url in states for wish in wishes if wish.enabled)
+    names_read = lists_read and all(wish.url in states or wish.name for wish in wishes if wish.enabled)
+    called = {name.casefold() for name in names}
+    for at, output in enumerate(settings.output):
+        if output.feed and output.feed not in addresses and output.feed.casefold() not in called:
+            message = f"no feed has this name or address; {config.nearest(output.feed, names, 'names')}"
+            yield at, "feed", message, feeds_read if "://" in output.feed else names_read
+        if output.tag and output.tag not in labels:
+            message = f"no feed has this label; {config.nearest(output.tag, labels, 'labels')}"
+            yield at, "tag", message, lists_read
 
 
 def _retagging(entry: StoredEntry, tags: Sequence[Tag], topic: str | None) -> Retagging:

@@ -366,7 +366,7 @@ def next_poll(
     Args:
         state: after the poll, its `failures` already counted.
         every: the operator's fixed interval.
-        now: the end of the poll.
+        now: the end of the poll; `state.last_polled_at` is its beginning.
         chance: from [0, 1), for the spread.
         retry_after: what a failing server asked for; never undercut, up to `LONGEST_RETRY_AFTER`.
         price: what a request is worth.
@@ -380,7 +380,10 @@ def next_poll(
         never_read = every is None and state.last_success_at is None and state.per_day is None
         times = state.failures if never_read and state.failures < 1 else 1 + state.failures
         planned = max(min(planned * times, max(planned, BACK_OFF_LIMIT)), min(planned, BUSIEST))
-    due = now + planned * (1 + (SPREAD * chance if every is None else 0))
+    if planned == every:
+        due = _in_step(state.last_polled_at or now, every, now)
+    else:
+        due = now + planned * (1 + (SPREAD * chance if every is None else 0))
     if retry_after is not None:
         due = max(due, now + min(retry_after, LONGEST_RETRY_AFTER) * (1 + SPREAD * chance))
     if every is None:
@@ -390,6 +393,15 @@ def next_poll(
     if due.microsecond:  # the store keeps whole seconds; cut off, they would be too early
         due = due.replace(microsecond=0) + timedelta(seconds=1)
     return replace(state, interval=planned, next_poll_at=due)
+
+
+def _in_step(began: datetime, every: timedelta, now: datetime) -> datetime:
+    """The first time after now that lies whole intervals from the second in which a poll began.
+
+    So what polls take does not add up, and what is missed meanwhile is not made up for.
+    """
+    began = began.replace(microsecond=0)
+    return began + ((now - began) // every + 1) * every
 
 
 def _allowed(due: datetime, skip_hours: Sequence[int], skip_days: Sequence[int]) -> datetime:

@@ -1,6 +1,7 @@
 """The command line: one command for each use case. It prints, and computes nothing.
 
-Exit codes: 0 done; 1 some of the work failed (said which); 2 wrong usage or invalid configuration.
+Exit codes: 0 done; 1 some of the work failed (said which); 2 wrong usage, what there is not included, or invalid
+configuration.
 Everything heavy is imported by the command that needs it, so that `--help` is instant.
 """
 
@@ -19,11 +20,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TextIO
 
 import click
 
-from aggregator.errors import AggregatorError, ConfigError
+from aggregator.errors import AggregatorError, ConfigError, UnknownError
 
 if TYPE_CHECKING:
     from aggregator.app import Aggregator
-    from aggregator.model import Edge, FeedReport, Hit, Match, PollOutcome, StoredEntry
+    from aggregator.model import Edge, FeedReport, Hit, Match, PollOutcome, StoredEntry, Subscription
     from aggregator.poll import Summary
     from aggregator.store import Recorded
 
@@ -96,7 +97,7 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
-    except ConfigError as error:
+    except (ConfigError, UnknownError) as error:
         _fail(str(error), 2)
     except AggregatorError as error:
         _fail(str(error), 1)
@@ -127,7 +128,7 @@ def _fail(message: str, code: int) -> NoReturn:
 def run(context: Context, host: str, port: int) -> None:
     """Run the daemon: poll what is due, serve the page and the output feeds.
 
-    Any address but this machine's own needs a password for readers in AGGREGATOR_TOKEN.
+    Any address but this machine's own needs a password, `web: password:` in feeds.yaml, or AGGREGATOR_TOKEN.
     """
     from aggregator import daemon
 
@@ -154,8 +155,7 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
         among, due = aggregator.due(wanted, everything=everything)
         with _progress(due, "Polling", hidden=as_json) as advance:
             summary = asyncio.run(_pass(aggregator, among, advance))
-        aggregator.look_for_silence()
-        aggregator.count_trends()
+        aggregator.finish_pass()
     seconds = round(time.monotonic() - started, 3)
     faulty = [state for state in asked if state.error]
     for state in faulty:
@@ -291,11 +291,12 @@ def check(context: Context, schema: bool) -> None:
     if schema:
         click.echo(json.dumps(config.schema(), indent=2, ensure_ascii=False))
         return
-    from aggregator.app import Aggregator, compiled
+    from aggregator.app import Aggregator, compiled, unmet
 
     settings = config.load(context.config, db=context.db)
     if not Path(settings.database).exists():
         compiled(settings)
+        _check_outputs(context.config, unmet(settings))
         click.echo(f"{context.config} is valid.")
         enabled = sum(feed.enabled for feed in settings.feeds)
         more = f", and those of {_count(len(settings.lists), 'list')}" if settings.lists else ""
@@ -305,6 +306,9 @@ def check(context: Context, schema: bool) -> None:
         changes = aggregator.subscribe(dry_run=True)
         stale = aggregator.stale_topics()
         lists = aggregator.lists()
+        topics = aggregator.topic_titles()
+        found = unmet(settings, aggregator.feeds(), lists)
+    _check_outputs(context.config, found)
     click.echo(f"{context.config} is valid.")
     names = {
         "added": "add",
@@ -318,6 +322,8 @@ def check(context: Context, schema: bool) -> None:
     for slug in stale:
         click.echo(
             f"The rules of {slug} have changed since the stored entries were tagged: aggregator topics backtest"
+            if slug in topics
+            else f"{slug} is no topic any more, but the stored entries keep its tags: aggregator topics retag"
         )
     unread = [state for state in lists if state.read_at is None]
     for state in unread:
@@ -327,6 +333,21 @@ def check(context: Context, schema: bool) -> None:
             click.echo(f"The list {_masked(state.url)}: {state.error}")
     if not any(getattr(changes, name) for name in names) and not stale and not unread:
         click.echo("A start would change nothing.")
+
+
+def _check_outputs(path: Path, unmet: Iterable[tuple[int, str, str, bool]]) -> None:
+    """Say which output feeds name a feed or a label that there is not. Raises ConfigError where that is certain."""
+    from aggregator import config
+
+    problems = []
+    for at, key, message, certain in unmet:
+        problem = config.problem(path, ("output", at, key), message)
+        if certain:
+            problems.append(problem)
+        else:
+            click.echo(f"{problem} Or it is among those that have not been read yet.")
+    if problems:
+        raise ConfigError(problems)
 
 
 @cli.command()
@@ -395,9 +416,11 @@ def feeds(context: Context, as_json: bool) -> None:
 
     with context.open() as aggregator:
         reports, lists = aggregator.feeds(), aggregator.lists()
+        unread = aggregator.unread()
         now = aggregator.clock()
     if as_json:
-        click.echo(json.dumps([_feed_object(report) for report in reports], indent=2, ensure_ascii=False))
+        objects = [*map(_feed_object, reports), *map(_unread_object, unread)]
+        click.echo(json.dumps(objects, indent=2, ensure_ascii=False))
         return
     for report in reports:
         state = report.state
@@ -407,18 +430,25 @@ def feeds(context: Context, as_json: bool) -> None:
             "" if state.next_poll_at is None or state.status == "paused" else _until(state.next_poll_at, now)
         )
         click.echo(
-            f"{click.style(f'{state.status:<8}', fg=colour)} {name[:40]:<40} {report.entries:>6} entries "
+            f"{click.style(f'{state.status:<8}', fg=colour)} {name[:40]:<40} {_entries(report)} "
             f"{report.entries_per_week:>6.0f}/week  read {_ago(state.last_success_at, now):<12} next {due}"
             f"{_cadence(report)}"
         )
         for condition in health.conditions(report):
             click.echo(f"         {_masked(state.url)}: {condition.message}")
+    for wish in unread:
+        click.echo(f"{'new':<8} {(wish.name or _masked(wish.url))[:40]:<40} not read yet")
     for each in lists:
         status = click.style(f"{'list':<8}", fg="red" if each.error else "green")
         read = f"read {_ago(each.read_at, now)}"
-        click.echo(f"{status} {_masked(each.url):<40} {len(each.feeds):>6} {'feeds':<19}  {read}")
+        feeds = "feed" if len(each.feeds) == 1 else "feeds"
+        click.echo(f"{status} {_masked(each.url):<40} {len(each.feeds):>6} {feeds:<19}  {read}")
         if each.error:
             click.echo(f"         {_masked(each.url)}: {each.error}")
+
+
+def _entries(report: "FeedReport") -> str:
+    return f"{report.entries:>6} {'entry' if report.entries == 1 else 'entries':<7}"
 
 
 def _cadence(report: "FeedReport") -> str:
@@ -456,6 +486,13 @@ def _feed_object(report: "FeedReport") -> dict[str, Any]:
         "entries": report.entries,
         "entries_per_week": round(report.entries_per_week, 1),
     }
+
+
+def _unread_object(wish: "Subscription") -> dict[str, Any]:
+    """A feed of the configuration that the store does not know yet."""
+    from aggregator.model import FeedReport, FeedState
+
+    return _feed_object(FeedReport(0, wish, FeedState(wish.url), 0, 0.0)) | {"id": None, "status": "new"}
 
 
 def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
@@ -496,6 +533,8 @@ def search(
     """Search titles and texts: words, "phrases", prefix*, AND, OR, NOT, NEAR(a b)."""
     with context.open() as aggregator:
         hits = aggregator.search(query, topic=topic, feeds=wanted, since=since, limit=limit)
+        if advice := aggregator.advice(query):
+            click.echo(advice, err=True)
     if as_json:
         found = [_entry_object(hit.entry) | {"snippet": _bracketed(hit)} for hit in hits]
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -616,13 +655,17 @@ def merge(context: Context, entry_id: int, other_id: int, story: bool) -> None:
 @cli.command()
 def password() -> None:
     """Ask for a password, or read one from standard input, and print its hash for `web: password: env:…`."""
+    from aggregator import config
     from aggregator.web.auth import hashed
 
     if sys.stdin.isatty():
         word = click.prompt("The password for the pages", hide_input=True, confirmation_prompt=True)
     else:
         word = sys.stdin.readline().rstrip("\n")
-    click.echo(hashed(word))
+    try:
+        click.echo(hashed(config.password(word)))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 @cli.command()
@@ -700,7 +743,6 @@ def backtest(context: Context, topic: str | None) -> None:
     """Show what the present rules would change in the tags of the stored entries."""
     gained = lost = 0
     with context.open() as aggregator:
-        _known_topic(aggregator, topic)
         for change in aggregator.backtest(topic):
             gained += bool(change.gained)
             lost += bool(change.lost)
@@ -747,12 +789,6 @@ def evaluate(context: Context, file: TextIO, topic: str | None, show: int) -> No
     for miss in quality.misses[:show]:
         kind = "missed" if miss.label else "wrongly tagged"
         click.echo(f"{kind:>14} {miss.score:>6.2f}  {miss.id} [{miss.language}] {miss.title}")
-
-
-def _known_topic(aggregator: "Aggregator", topic: str | None) -> None:
-    known = [one.slug for one in aggregator.ruleset.topics]
-    if topic is not None and topic not in known:
-        raise click.UsageError(f"there is no topic {topic!r}; there are: {', '.join(known)}")
 
 
 # ------------------------------------------------------------------------------------ data out

@@ -225,7 +225,8 @@ class Daemon:
             except Exception:
                 log.exception("a fault of ours while looking for due feeds")
             assert self._poller is not None  # noqa: S101 – there is one before the first look
-            await self._poller.freed(TICK)
+            # Feeds are due at whole seconds: look when the next one begins.
+            await self._poller.freed(TICK - timedelta(microseconds=self._aggregator.clock().microsecond))
 
     async def _tick(self) -> None:
         self._aggregator.heartbeat_at = self._aggregator.clock()

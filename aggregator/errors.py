@@ -6,7 +6,7 @@
     ├── ParseError       a document is not a feed that can be read
     ├── StoreError       the database cannot be opened, read or written
     │   └── StoreBusyError  another program holds the database for longer than we wait
-    ├── QueryError       a question to the store cannot be answered as it is put
+    ├── QueryError       a question, in SQL or in an address, cannot be answered as it is put
     ├── MissingError     a package that only this use needs is not installed
     └── ServeError       the server cannot be started as asked
 
@@ -75,4 +75,4 @@ class MissingError(AggregatorError):
 
 
 class QueryError(AggregatorError):
-    """A question to the store cannot be answered as it is put; the message says why."""
+    """A question, in SQL or in an address, cannot be answered as it is put; the message says why."""

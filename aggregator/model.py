@@ -1050,7 +1050,7 @@ class Table:
     Attributes:
         columns: their names.
         rows: the values.
-        whole: False where there are more rows than are given.
+        whole: False where there are more rows than are given, or a value was cut.
     """
 
     columns: tuple[str, ...]

@@ -6,14 +6,14 @@ to expand, to fetch or to nest too deep. Folders and the `category` attribute be
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from html import unescape
 from html.entities import html5
 from typing import Any
 
 from aggregator.errors import ParseError
-from aggregator.model import FeedReport, Subscription
+from aggregator.model import FeedState, Subscription
 from aggregator.text import clean, link, plain_line
 
 MOST_TAGS = 20
@@ -81,11 +81,11 @@ def parse(text: str, *, whole: bool = False) -> tuple[Subscription, ...]:
     return tuple(feeds.values())
 
 
-def render(reports: Sequence[FeedReport], title: str = "Subscriptions") -> bytes:
+def render(feeds: Iterable[tuple[Subscription, FeedState]], title: str = "Subscriptions") -> bytes:
     """Writes a subscription list.
 
     Args:
-        reports: the feeds; each lies in a folder named after its first tag.
+        feeds: each lies in a folder named after its first tag.
         title: of the list.
 
     Returns:
@@ -98,8 +98,7 @@ def render(reports: Sequence[FeedReport], title: str = "Subscriptions") -> bytes
     etree.SubElement(etree.SubElement(root, "head"), "title").text = clean(title)
     body = etree.SubElement(root, "body")
     folders: dict[str, Any] = {}
-    for report in reports:
-        wish, state = report.subscription, report.state
+    for wish, state in feeds:
         parent = body
         if wish.tags:
             folder = clean(wish.tags[0])

@@ -4,6 +4,7 @@ Every document is rendered once and kept until the store has changed. Those of t
 kept; of those that an address asks for, the last few.
 """
 
+import logging
 import re
 import threading
 from collections import OrderedDict
@@ -14,24 +15,27 @@ from urllib.parse import urlsplit
 
 from aggregator import files, health, trends
 from aggregator.errors import UnknownError
-from aggregator.model import OutputFeed, Settings, StoredEntry
+from aggregator.model import OutputFeed, Selection, Settings, StoredEntry
 from aggregator.publish import (
+    CURSOR,
     EVERYTHING,
     Channel,
     Format,
     Fragments,
     Place,
     Rendered,
-    SelectionError,
     address,
     conditions,
     index_page,
+    ours,
     query_of,
     render,
     title_of,
 )
 from aggregator.store import ARCHIVE_PAGE, Store
 from aggregator.topics import Ruleset
+
+log = logging.getLogger(__name__)
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 """Where readers reach us while nothing else is known."""
@@ -70,6 +74,7 @@ class Outputs:
             OrderedDict()
         )
         self._fragments = Fragments()
+        self._not_ours: set[Path] = set()
         self._rendering = threading.Lock()
         self._asking = threading.Lock()
 
@@ -195,17 +200,14 @@ class Outputs:
             format: the format.
 
         Raises:
-            SelectionError: there is no such topic, aspect, feed or label, or `before` is no cursor.
+            UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
-        self._check(output)
+        self.check(output)
         base = self.feed(output.name) if output.name else EVERYTHING
         query = query_of(output, base)
 
         def make(kept: Rendered | None) -> Rendered:
-            try:
-                entries, older = self.select(output, before=before)
-            except UnknownError as error:
-                raise SelectionError(str(error)) from None
+            entries, older = self.select(output, before=before)
             return self._render(self._channel(output, base), entries, format, Place(before, older), kept)
 
         return self._once((output, query, before, format), make)
@@ -221,23 +223,27 @@ class Outputs:
         found = self.topics().get(topic)
         return None if found is None else self.cached(*found) or self.rendered(*found)
 
-    def _check(self, output: OutputFeed) -> None:
-        """See that what an address names is there, so that no wrong word is answered with an empty feed."""
-        if output.topic is not None and output.topic not in self._titles:
-            raise SelectionError(f"There is no topic “{output.topic}”; there are: {', '.join(self._titles)}.")
-        if output.topic and output.aspect is not None and output.aspect not in self._aspects[output.topic]:
-            aspects = ", ".join(self._aspects[output.topic]) or "none"
-            raise SelectionError(
-                f"The topic {output.topic} has no aspect “{output.aspect}”; it has: {aspects}."
+    def check(self, asked: Selection) -> None:
+        """See that what somebody asks for is there, so that no wrong word is answered with an empty list.
+
+        Raises:
+            UnknownError: there is no such topic, aspect, feed or label.
+        """
+        if asked.topic is not None and asked.topic not in self._titles:
+            topics = ", ".join(self._titles) or "none"
+            raise UnknownError(f"there is no topic {asked.topic!r}; there are: {topics}")
+        if asked.aspect is not None:
+            if asked.topic is None:
+                raise UnknownError(f"there is no aspect {asked.aspect!r} without its topic; name that, too")
+            if asked.aspect not in (aspects := self._aspects[asked.topic]):
+                named = ", ".join(aspects) or "none"
+                raise UnknownError(f"the topic {asked.topic} has no aspect {asked.aspect!r}; it has: {named}")
+        if asked.feed is not None:
+            self._store.find_feeds([asked.feed])
+        if asked.tag is not None and asked.tag not in (labels := self._store.labels()):
+            raise UnknownError(
+                f"no feed has the label {asked.tag!r}; there are: {', '.join(labels) or 'none'}"
             )
-        if output.feed is not None:
-            try:
-                self._store.find_feeds([output.feed])
-            except UnknownError as error:
-                raise SelectionError(str(error)) from None
-        if output.tag is not None and output.tag not in (labels := self._store.labels()):
-            named = ", ".join(labels) or "none"
-            raise SelectionError(f"No feed has the label “{output.tag}”; there are: {named}.")
 
     def _once(
         self,
@@ -308,7 +314,8 @@ class Outputs:
         """Write every output feed in every format, its archives, and a page that lists the feeds.
 
         The files are what `/feeds/` serves, byte for byte. Archives are written from the oldest on, so whatever
-        breaks it off, those that are there hang together.
+        breaks it off, those that are there hang together. A file that is not of our making is left as it is, and the
+        log says so once.
 
         Args:
             folder: where to; it may hold other files.
@@ -319,15 +326,23 @@ class Outputs:
             The files, and whether each one changed.
         """
         written = [
-            (path, files.replace(path, body))
+            (path, self._replace(path, body))
             for output in self.feeds()
             for path, body in self._files(folder, output, whole=whole)
         ]
         index = folder / "index.html"
         written.append(
-            (index, files.replace(index, index_page([self._channel(each) for each in self.feeds()])))
+            (index, self._replace(index, index_page([self._channel(each) for each in self.feeds()])))
         )
         return tuple(written)
+
+    def _replace(self, path: Path, body: bytes) -> bool:
+        if path.is_file() and not ours(path.read_bytes()):
+            if path not in self._not_ours:
+                log.warning("%s is not of our making and stays as it is: move it, and it is written", path)
+                self._not_ours.add(path)
+            return False
+        return files.replace(path, body)
 
     def _files(self, folder: Path, output: OutputFeed, *, whole: bool) -> Iterator[tuple[Path, bytes]]:
         archive = folder / output.name / "archive"
@@ -345,8 +360,10 @@ class Outputs:
                 yield archive / f"{each}.{format}", document.body
         for format in Format:  # noqa: A001
             yield folder / f"{output.name}.{format}", self._render(channel, newest, format, place).body
-        for path in archive.glob("*-*.*"):
+        for path in archive.glob("*Z-*.*"):
+            if path.stem in cursors or not re.fullmatch(CURSOR, path.stem):
+                continue
             # The page next to the newest entries begins at another one each time.
             passing = whole or int(path.stem.rpartition("-")[2]) % ARCHIVE_PAGE
-            if passing and path.stem not in cursors:
+            if passing and ours(path.read_bytes()):
                 path.unlink(missing_ok=True)

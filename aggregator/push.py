@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LOOK = 1.0
+LOOK = 0.5
 """How often, in seconds, the outbox is looked at when nothing is heard: other programs write to the store, too."""
 REST = 0.25
 """How long, in seconds, news gather after some have been sent: a subscriber gets the last document, not each."""

@@ -23,6 +23,8 @@ HOSTILE = (
     "<svg onload=\"window.broken = 'svg'\"></svg><iframe srcdoc=\"<script>parent.broken = 'frame'</script>\"></iframe>"
     '<a href="javascript:window.broken=\'link\'">press here</a><form action="/logout" method=post><button>x</button></form>'
     '<style>main { display: none }</style><p style="position: fixed; inset: 0">Caracas and the US warship, {{ 7 * 7 }}.</p>'
+    f"<h5>Deep</h5><pre>{'wide' * 100}</pre><table><tr><th></th><th>A</th></tr><tr><td>{'cell' * 50}</td><td>1</td></tr></table>"
+    '<p><a href="https://a.example/"><img src="https://a.example/1.png"></a></p>'
 )
 HOSTILE_TITLE = "</title><script>window.broken = 'title'</script>\"><b>US warship off Venezuela</b>"
 

@@ -1,6 +1,8 @@
 """The API as a program meets it: over a real store, filled by real polls, asked over HTTP."""
 
 import asyncio
+import gzip
+import html
 import json
 import re
 import threading
@@ -12,6 +14,7 @@ from typing import Any, cast
 from unittest.mock import patch
 from urllib.parse import urlencode
 
+import brotli
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -25,7 +28,7 @@ from aggregator.model import Selection, Table, WebSettings
 from aggregator.web import make_app
 from aggregator.web.api.operations import ASKED_AT_ONCE
 from aggregator.web.api.questions import MOST, Selected
-from tests.client import Answer, Client, serving
+from tests.client import BROWSER, Answer, Client, serving
 from tests.conftest import Clock, configure, item, rss
 from tests.server import Server
 
@@ -205,12 +208,20 @@ def test_earlier_versions(client: Client) -> None:
     assert (
         "".join(piece["text"] for piece in before["text_diff"] if piece["change"] != "gone") == "All is well."
     )
+    assert items(client, f"/api/entries/{entry_id(client, 'Item 2')}/revisions") == [], "it was never changed"
 
 
 def test_a_search_says_what_was_found(client: Client) -> None:
     (hit,) = items(client, "/api/search", q="again")
     assert hit["entry"]["title"] == "Calm again"
     assert [piece["text"] for piece in hit["snippet"] if piece["found"]] == ["again"]
+
+
+def test_a_slip_in_a_query_is_explained(client: Client) -> None:
+    assert read(client("/api/search?q=again"))["note"] is None
+    assert read(client("/api/search?q=again+OR"))["note"] == (
+        "OR stands between two words: one OR other; this one was taken for a word."
+    )
 
 
 def test_topics(client: Client) -> None:
@@ -326,27 +337,31 @@ def test_news_change_the_tag(aggregator: Aggregator, client: Client) -> None:
         pytest.param(f"/api/entries/{'9' * 5000}", 404, "/openapi.json", id="an endless number"),
         pytest.param("/api/entries?topic=nothing", 404, "no topic 'nothing'", id="no such topic"),
         pytest.param("/api/search?q=x&feed=nothing", 404, "no feed has", id="a search in no such feed"),
-        pytest.param("/api/entries?cursor=x", 404, "x", id="no cursor"),
-        pytest.param("/api/feeds?cursor=x", 404, "`next`", id="no cursor of feeds"),
+        pytest.param("/api/entries?cursor=x", 400, "cursor: there is no page here", id="no cursor"),
+        pytest.param("/api/stories?cursor=1", 400, "cursor: there is", id="no cursor of stories"),
+        pytest.param("/api/feeds?cursor=x", 400, "cursor: there is", id="no cursor of feeds"),
+        pytest.param("/api/feeds/1/polls?cursor=x", 400, "cursor: there is", id="no cursor of polls"),
         pytest.param(
             "/api/entries?topik=storms", 400, "topik: there is no such parameter", id="no such parameter"
         ),
         pytest.param("/api/search", 400, "q: this parameter is missing", id="a parameter is missing"),
-        pytest.param("/api/search?q=", 400, "q: ", id="an empty parameter"),
-        pytest.param("/api/entries?limit=0", 400, "limit: ", id="none"),
+        pytest.param("/api/search?q=", 400, "q: nothing stands there", id="an empty parameter"),
+        pytest.param("/api/entries?limit=0", 400, "limit: it is a whole number from 1 to", id="none"),
         pytest.param(f"/api/entries?limit={MOST + 1}", 400, "limit: ", id="too many"),
-        pytest.param("/api/entries?limit=1.0", 400, "limit: a whole number is expected", id="not whole"),
+        pytest.param("/api/entries?limit=1.0", 400, "limit: it is a whole number from 1 to", id="not whole"),
         pytest.param(
             "/api/entries?limit=1&limit=2", 400, "limit: this parameter stands more than once", id="twice"
         ),
         pytest.param(
-            "/api/entries?copies=yes", 400, "copies: true or false is expected", id="neither yes nor no"
+            "/api/entries?copies=perhaps", 400, "copies: it is true or false", id="neither yes nor no"
         ),
         pytest.param("/api/entries?since=yesterday", 400, "since: a time is written", id="no time"),
         pytest.param("/api/entries?since=2025-13-01", 400, "since: a time is written", id="no month"),
         pytest.param("/api/entries?since=2025-11-20T12:00:00", 400, "since: a time is written", id="no zone"),
-        pytest.param("/api/entries?country=Venezuela", 400, "country: ", id="no code"),
-        pytest.param("/api/entries?min_score=-1", 400, "min_score: ", id="no score"),
+        pytest.param("/api/entries?country=Venezuela", 400, "country: a country is written", id="no code"),
+        pytest.param(
+            "/api/entries?min_score=-1", 400, "min_score: a score is a number from 0", id="no score"
+        ),
         pytest.param("/api/topics?limit=1", 400, "limit: there is no such parameter", id="not here"),
     ],
 )
@@ -359,6 +374,68 @@ def test_problems_say_what_would_be_right(client: Client, path: str, status: int
     assert [error["parameter"] for error in problem["errors"]] == (
         [] if status == 404 else [detail.split(":")[0]]
     )
+
+
+DOORS = ("/feeds.json", "/feeds", "/", "/api/entries", "/api/stories")
+
+
+@pytest.mark.parametrize(
+    ("condition", "status", "says"),
+    [
+        pytest.param("feed=nope", 404, "no feed has the address or name 'nope'", id="no such feed"),
+        pytest.param("tag=nope", 404, "no feed has the label 'nope'; there are: near", id="no such label"),
+        pytest.param("topic=nope", 404, "there is no topic 'nope'; there are: storms", id="no such topic"),
+        pytest.param(
+            "topic=storms&aspect=nope", 404, "the topic storms has no aspect 'nope'", id="no aspect"
+        ),
+        pytest.param(
+            "language=klingon", 400, "a language is written as its ISO 639-1 code", id="no language"
+        ),
+        pytest.param("country=Peru", 400, "a country is written as its ISO 3166-1 code", id="no country"),
+        pytest.param("min_score=-1", 400, "a score is a number from 0 to 1,000,000", id="no score"),
+        pytest.param("min_outlets=1001", 400, "it is a whole number from 1 to 1000", id="too many outlets"),
+        pytest.param("search=+", 400, "nothing stands there", id="nothing"),
+        pytest.param("feed=A&feed=B", 400, "more than once|stands twice", id="twice"),
+        pytest.param("colour=red", 400, "no such parameter|no condition “colour”", id="no such condition"),
+        pytest.param("feed=a&language=ES&topic=storms", 200, "", id="in capitals or not"),
+        pytest.param("country=ve&topic=storms", 200, "", id="a country in small letters"),
+        pytest.param("topic=storms&search=%01", 200, "", id="what is left out of every text"),
+    ],
+)
+def test_a_condition_is_understood_alike_wherever_it_is_asked(
+    client: Client, condition: str, status: int, says: str
+) -> None:
+    for door in DOORS:
+        answer = client(f"{door}?{condition}", Accept=BROWSER)
+        text = html.unescape(answer.text)
+        assert (door, answer.status) == (door, status)
+        assert re.search(says, text), (door, text)
+    for door in DOORS[:1] + DOORS[3:4]:
+        for copies in ("yes", "TRUE", "0"):
+            assert client(f"{door}?copies={copies}").status == 200
+
+
+@pytest.mark.parametrize("path", ["/?before=x", "/feeds.json?before=x", "/api/stories?cursor=x"])
+def test_a_place_that_is_none_is_not_understood(client: Client, path: str) -> None:
+    assert client(path, Accept=BROWSER).status == 400
+
+
+@pytest.fixture
+def whatever_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aggregator.web.feeds.SMALL", 0)
+
+
+@pytest.mark.parametrize("path", ["/api/entries", "/openapi.json", "/opml"])
+@pytest.mark.usefixtures("whatever_its_size")
+def test_answers_are_compressed_for_those_who_ask(client: Client, path: str) -> None:
+    plain = client(path)
+    assert "content-encoding" not in plain.headers
+    for coding, undo in (("gzip", gzip.decompress), ("br", brotli.decompress)):
+        packed = client(path, Accept_Encoding=coding)
+        assert packed.headers["content-encoding"] == coding
+        assert undo(packed.body) == plain.body
+        assert "Accept-Encoding" in packed.headers["vary"]
+        assert packed.headers.get("etag") == plain.headers.get("etag")
 
 
 @pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31"])

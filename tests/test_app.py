@@ -13,10 +13,19 @@ from typing import Any
 
 import pytest
 
-from aggregator import config, health, link
-from aggregator.app import LATE, Aggregator
+from aggregator import config, health, link, lists
+from aggregator.app import LATE, Aggregator, unmet
 from aggregator.errors import ConfigError, StoreError, UnknownError
-from aggregator.model import OutputFeed, Settings
+from aggregator.model import (
+    FeedReport,
+    FeedState,
+    Level,
+    ListState,
+    OutputFeed,
+    RemoteList,
+    Settings,
+    Subscription,
+)
 from aggregator.publish import Format, Rendered, render
 from aggregator.store import open_store
 from tests.conftest import NOON, Clock, configure, item, rss
@@ -37,7 +46,7 @@ def topic(*words: str, **more: Any) -> dict[str, Any]:
 STORMS = {"topics": [topic("storm")]}
 
 
-def settings(folder: Path, *feeds: str, **keys: Any) -> Settings:
+def settings(folder: Path, *feeds: str | dict[str, Any], **keys: Any) -> Settings:
     return config.load(configure(folder, *feeds, **keys), environ={})
 
 
@@ -201,7 +210,8 @@ def test_backtest_and_retag_change_exactly_what_they_say(aggregator: Aggregator)
         ("A storm nears", (), ("storms",)),
         ("Calm", ("storms",), ()),
     ]
-    assert list(aggregator.backtest("another")) == []
+    with pytest.raises(UnknownError, match="no topic 'another'; there are: storms"):
+        list(aggregator.backtest("another"))
     assert list(aggregator.store.query(tags)) == before  # it only tells
 
     assert aggregator.retag() == 3
@@ -441,9 +451,127 @@ def test_a_challenge_page_is_named(aggregator: Aggregator, server: Server) -> No
     assert condition.kind == "blocked"
 
 
-def test_an_output_of_an_aspect_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    pack = config.pack_document("indonesia-nickel")
-    outputs = (OutputFeed("nickel", topic=pack.data["slug"], aspect="no-such-aspect"),)
-    settings = Settings(topics=(pack,), output=outputs, database=str(tmp_path / "a.db"))
-    with pytest.raises(ConfigError, match=r"nickel: the topic .* has no aspect no-such-aspect; it has: "):
-        Aggregator(settings)
+# --------------------------------------------------------------------------------- before the first poll
+
+
+def test_what_is_followed_and_not_yet_known_to_the_store(
+    tmp_path: Path, server: Server, clock: Clock
+) -> None:
+    server.add("/a", rss(item(1), title="Warta"))
+    named = {"url": server.url("/b"), "name": "Kabar"}
+    with Aggregator(settings(tmp_path, server.url("/a")), clock=clock) as it:
+        it.subscribe()
+        poll_all(it)
+        off = {"url": server.url("/c"), "enabled": False}
+        more = settings(tmp_path, server.url("/a"), named, off)  # as `add` leaves it
+    with Aggregator(more, clock=clock) as it:
+        assert [wish.name for wish in it.unread()] == ["Kabar"]
+        assert [feed.name for feed in lists.read(it.opml())] == ["Warta", "Kabar"]
+        assert it.search("item", feeds=["Kabar"]) == it.search("item", feeds=[server.url("/b")]) == ()
+        assert len(it.search("item", feeds=["Kabar", "warta"])) == 1
+        with pytest.raises(UnknownError, match="no feed has the address or name 'Kabarr'"):
+            it.search("item", feeds=["Kabarr"])
+        assert len(it.feeds()) == 1, "to look changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("output", "feeds", "known", "expected"),
+    [
+        pytest.param({"feed": "Kabar"}, [("b", "Kabar")], [], None, id="a name"),
+        pytest.param({"feed": "kabar"}, [("b", "Kabar")], [], None, id="in any case"),
+        pytest.param({"feed": "https://b.example/"}, [("b", "Kabar")], [], None, id="an address"),
+        pytest.param(
+            {"feed": "Kaber"}, [("b", "Kabar")], [], ("feed", "did you mean Kabar?", True), id="a wrong name"
+        ),
+        pytest.param({"feed": "Kaber"}, [("b", None)], [], ("feed", "", False), id="perhaps its own title"),
+        pytest.param({"feed": "Warta"}, [("a", None)], ["a"], None, id="its own title"),
+        pytest.param(
+            {"feed": "Warte"}, [("a", None)], ["a"], ("feed", "did you mean Warta?", True), id="not its title"
+        ),
+        pytest.param({"feed": "Warta"}, [], ["a"], None, id="a feed that was taken out: its entries stay"),
+        pytest.param({"tag": "press"}, [("b", "Kabar")], [], None, id="a label"),
+        pytest.param(
+            {"tag": "Pres"}, [("b", "Kabar")], [], ("tag", "did you mean press?", True), id="a wrong label"
+        ),
+    ],
+)
+def test_an_output_feed_that_would_stay_empty(
+    output: dict[str, str],
+    feeds: list[tuple[str, str | None]],
+    known: list[str],
+    expected: tuple[str, str, bool] | None,
+) -> None:
+    wishes = tuple(Subscription(f"https://{host}.example/", name, tags=("press",)) for host, name in feeds)
+    reports = [
+        FeedReport(1, Subscription(url), FeedState(url, title="Warta", last_success_at=NOON), 0, 0.0)
+        for url in (f"https://{host}.example/" for host in known)
+    ]
+    outputs = (OutputFeed("all"), OutputFeed("one", **output))  # type: ignore[arg-type]
+    found = list(unmet(Settings(feeds=wishes, output=outputs), reports))
+    if expected is None:
+        assert found == []
+    else:
+        key, hint, certain = expected
+        assert [(at, name, sure) for at, name, _, sure in found] == [(1, key, certain)]
+        assert found[0][2].endswith(hint)
+
+
+def test_a_label_may_come_from_a_list_that_has_not_been_read() -> None:
+    known = Settings(lists=(RemoteList("https://a.example/"),), output=(OutputFeed("one", tag="press"),))
+    (found,) = unmet(known)
+    assert not found[3]
+    (found,) = unmet(known, known=[ListState("https://a.example/", read_at=NOON)])
+    assert found[3]
+
+
+# ------------------------------------------------------------------------------------ after each pass
+
+
+def test_a_pass_takes_away_what_is_too_old_in_bounded_parts(
+    tmp_path: Path, server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count(table: str) -> int:
+        (row,) = it.store.query(f"SELECT count(*) AS number FROM {table}")
+        return int(row["number"])
+
+    text = "The harbour of the island was closed on Monday after three ferries had broken loose, it was said."
+    server.add("/a", rss(*(item(number, f"Ferry {number} adrift", text=text) for number in range(5))))
+    with Aggregator(settings(tmp_path, server.url("/a"), retention="200d"), clock=clock) as it:
+        it.subscribe()
+        poll_all(it)
+        it.finish_pass()
+        assert (count("entries"), count("fingerprints")) == (5, 5)
+        monkeypatch.setattr(link, "TIDIED", 1)
+        monkeypatch.setattr("aggregator.app.TIDIED", 3)
+        clock.forward(days=100)
+        it.finish_pass()
+        assert count("fingerprints") == 2, "the rest waits for the next pass"
+        it.finish_pass()
+        assert count("fingerprints") == 0
+        for _ in range(link.SWEEPS):  # once a day, at the same hour
+            clock.forward(days=1)
+            it.finish_pass()
+        assert count("article_keys") == count("story_keys") == 0
+
+        server.add("/a", rss(item(9)))
+        clock.forward(days=200)
+        poll_all(it)
+        it.finish_pass()
+        assert count("entries") == 1
+
+
+def test_an_entry_is_not_merged_with_itself(aggregator: Aggregator) -> None:
+    for level in Level:
+        with pytest.raises(UnknownError, match="entry 1 is one entry"):
+            aggregator.merge(1, 1, level)
+    assert not list(aggregator.store.query("SELECT * FROM corrections"))
+
+
+def test_a_topic_that_is_taken_out_is_not_said_to_have_changed(
+    aggregator: Aggregator, caplog: pytest.LogCaptureFixture
+) -> None:
+    aggregator.reconfigure(replace(aggregator.settings, topics=(), output=()))
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        "storms is no topic any more, but the stored entries keep its tags; "
+    )

@@ -150,7 +150,23 @@ def test_answers_are_bounded(store: Store) -> None:
     found = store.ask(f"{NUMBERS} SELECT " + ", ".join(["printf('%10000c', i)"] * 100) + " FROM n")
     assert sum(len(str(value)) for row in found.rows for value in row) <= LARGEST + 100 * 10_000
     assert not found.whole
-    assert max(len(str(row[0])) for row in store.ask("SELECT text FROM entries").rows) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("value", "length", "whole"),
+    [
+        pytest.param("printf('%10000c', 'x')", 10_000, True, id="just fits"),
+        pytest.param("printf('%10001c', 'x')", 10_000, False, id="a letter too long"),
+        pytest.param("zeroblob(5000)", 10_000, True, id="bytes that fit"),
+        pytest.param("zeroblob(5001)", 10_000, False, id="a byte too long"),
+    ],
+)
+def test_a_value_that_was_cut_makes_the_answer_less_than_whole(
+    store: Store, value: str, length: int, whole: bool
+) -> None:
+    found = store.ask(f"SELECT 1, {value} UNION ALL SELECT 2, 'short'")
+    assert [len(str(row[1])) for row in found.rows] == [length, 5]
+    assert found.whole is whole
 
 
 def test_the_connection_is_as_before(store: Store) -> None:

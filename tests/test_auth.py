@@ -18,8 +18,9 @@ from starlette.types import Message
 
 from aggregator import config
 from aggregator.app import Aggregator
-from aggregator.errors import ServeError
+from aggregator.errors import ConfigError
 from aggregator.model import OutputFeed, Settings, WebSettings
+from aggregator.text import sanitise
 from aggregator.web import auth as auth_module
 from aggregator.web import make_app
 from aggregator.web.auth import (
@@ -257,8 +258,8 @@ def test_the_password_may_be_given_plain_or_hashed(password: str) -> None:
 
 
 def test_a_hash_that_is_none_is_refused_at_the_start() -> None:
-    for broken in ("$argon2id$", HASH[:40], HASH.replace("v=19", "v=x")):
-        with pytest.raises(ServeError, match="`aggregator password` prints one") as caught:
+    for broken in ("$argon2id$", HASH[:40], HASH.replace("v=19", "v=x"), hashed("")):
+        with pytest.raises(ConfigError, match="`aggregator password` prints one") as caught:
             Access(broken)
         assert broken not in str(caught.value)
 
@@ -604,6 +605,15 @@ def client_tag(client: Client, word: Mapping[str, str]) -> str:
         pytest.param('<img src="/1.png" alt="">', "", "", id="a relative address"),
         pytest.param('<img src="http://a.example/1.png" alt="A">', "[A]", "[A]", id="not secure"),
         pytest.param("<img src=x onerror=alert(1)><script>x</script>", "", "", id="hostile"),
+        pytest.param("<h1>A</h1><h4 lang=es>B</h4>", *['<h2>A</h2><h2 lang="es">B</h2>'] * 2, id="headings"),
+        pytest.param(
+            "<table><tr><th> <b></b></th><th scope=col>A</th></tr></table>",
+            *['<table><tbody><tr><td> <b></b></td><th scope="col">A</th></tr></tbody></table>'] * 2,
+            id="a header of nothing",
+        ),
+        pytest.param(
+            '<a href="https://a.example/"><b></b> </a>x', *["<b></b> x"] * 2, id="a link of nothing"
+        ),
         pytest.param('<img alt="<b>">', "[&lt;b&gt;]", "[&lt;b&gt;]", id="markup in words"),
     ],
 )
@@ -615,6 +625,17 @@ def test_what_is_foreign_is_made_clean_again(html: str, hidden: str, kept: str) 
 @given(st.text(alphabet="<>\"'= /abimgscrtonl&;-", max_size=80))
 def test_what_is_hidden_holds_no_image(html: str) -> None:
     assert not re.search(r"<(img|script)\b|\son\w+=[^<]*>", shown(f"<img {html}", "hide"))
+
+
+PIECES = ["<h1>", "</h4>", "<th>", "</th>", "<table>", "<a href='https://a.example/' title='", "</a>", "'>", '"', "<b>", "<", ">", " ", "x",
+          "<script>", "&lt;"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+def test_what_is_shown_has_the_words_that_were_sanitised_and_nothing_out_of_an_attribute(html: str) -> None:
+    was, now = (re.sub(r"<[^<>]*>", "", text) for text in (sanitise(html, None), str(shown(html, "hide"))))
+    assert now == was
+    assert "<" not in now
 
 
 def test_remote_images_are_loaded_only_where_the_operator_says_so(tmp_path: Path) -> None:

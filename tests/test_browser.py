@@ -217,9 +217,15 @@ def test_the_keyboard_is_enough(visit: Open) -> None:
     expect(page.locator("#find")).to_have_value("jk/")
 
 
-@pytest.mark.parametrize("path", ["/", "/sources", "/trend", "/search?q=kapal", "/entries/1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/sources", "/trend", "/search?q=kapal", "/entries/1", "/feeds/all", "/hostile"]
+)
 def test_a_phone_needs_no_sideways_scrolling(visit: Open, path: str) -> None:
-    page = visit(path, width=360, height=740)
+    page = visit("/" if path == "/hostile" else path, width=360, height=740)
+    if path == "/hostile":
+        open_hostile_entry(page)
+    for name in page.locator(".meta > :first-child").all()[:1]:
+        name.evaluate("name => { name.textContent = 'The long name of a source, '.repeat(3) }")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
 
@@ -243,11 +249,16 @@ def test_the_trend_leads_from_a_mark_to_what_happened(visit: Open) -> None:
     expect(page.get_by_role("link", name="Everything as CSV")).to_be_visible()
 
 
-def test_a_hostile_entry_does_nothing(visit: Open) -> None:
-    page = visit()
+def open_hostile_entry(page: Page) -> None:
     article = page.locator("article", has_text="US warship off Venezuela")
     article.locator("summary").click()
     article.get_by_role("link", name="The whole entry").click()
+    expect(page.locator(".content")).to_be_visible()
+
+
+def test_a_hostile_entry_does_nothing(visit: Open) -> None:
+    page = visit()
+    open_hostile_entry(page)
     expect(page.locator(".content")).to_contain_text("Caracas and the US warship, {{ 7 * 7 }}.")
     expect(page.locator("main")).to_be_visible()
     assert (
@@ -262,12 +273,26 @@ def test_a_hostile_entry_does_nothing(visit: Open) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "path", ["/", "/trend", "/sources", "/sources/9", "/search?q=kapal", "/feeds/all", "/story", "/entry"]
+    "path",
+    [
+        "/",
+        "/trend",
+        "/sources",
+        "/sources/9",
+        "/search?q=kapal",
+        "/feeds/all",
+        "/story",
+        "/entry",
+        "/hostile",
+    ],
 )
 def test_nothing_keeps_anybody_out(visit: Open, path: str, scheme: str) -> None:
     """axe-core finds no violation of WCAG 2.2 AA, nor of its own best practices."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = visit("/" if path in {"/story", "/entry"} else path, color_scheme=scheme)
+    page = visit("/" if path in {"/story", "/entry", "/hostile"} else path, color_scheme=scheme)
+    if path == "/hostile":
+        open_hostile_entry(page)
+        page.set_viewport_size({"width": 360, "height": 740})
     if path in {"/story", "/entry"}:
         follow(page, DOCKED)
         if path == "/entry":

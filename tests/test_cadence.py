@@ -297,6 +297,39 @@ def test_next_poll(given: dict[str, object], expected: timedelta) -> None:
     assert wait(**given) == expected  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("every", [1, 2, 10, 3600])
+@pytest.mark.parametrize(
+    ("late", "takes"),
+    [(0.0, 0.0), (0.004, 0.05), (0.7, 0.2), (0.999, 0.0001)],
+    ids=lambda value: f"{value} s",
+)
+def test_a_fixed_interval_is_neither_stretched_nor_shortened(every: int, late: float, takes: float) -> None:
+    state, due = feed(96), NOW
+    for number in range(1, 11):
+        began = due + late * SECOND
+        state = cadence.next_poll(
+            replace(state, last_polled_at=began), every=every * SECOND, now=began + takes * SECOND, chance=0.5
+        )
+        assert state.next_poll_at == NOW + number * every * SECOND
+        due = state.next_poll_at
+
+
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        pytest.param(9.9, 10, id="in time"),
+        pytest.param(10, 20, id="as the next is due"),
+        pytest.param(12.3, 20, id="the poll takes longer than the interval: one is left out"),
+        pytest.param(3 * 86_400 + 5, 3 * 86_400 + 10, id="the clock jumps: none is made up for"),
+        pytest.param(-86_400, -86_390, id="the clock is put back: none is waited for"),
+    ],
+)
+def test_a_fixed_interval_keeps_step(ended: float, expected: int) -> None:
+    state = feed(96, last_polled_at=NOW + 0.25 * SECOND)
+    planned = cadence.next_poll(state, every=10 * SECOND, now=NOW + ended * SECOND, chance=0.5)
+    assert planned.next_poll_at == NOW + expected * SECOND
+
+
 @pytest.mark.parametrize(
     ("hours", "days", "expected"),
     [

@@ -166,6 +166,22 @@ def test_the_commands_of_the_service_exist(run: Run) -> None:
         pytest.param(("topics", "explain"), "give the id of an entry", id="nothing to explain"),
         pytest.param(("topics", "explain", "--text", "x", "a", "b"), "one topic at a time", id="two topics"),
         pytest.param(("topics", "backtest", "strom"), "no topic 'strom'; there are: storms", id="no topic"),
+        pytest.param(
+            ("topics", "explain", "--text", "x", "strom"),
+            "no topic 'strom'; there are",
+            id="no topic to explain",
+        ),
+        pytest.param(
+            ("search", "x", "--topic", "strom"), "no topic 'strom'; there are", id="no topic to search"
+        ),
+        pytest.param(("search", "x", "--feed", "Wrata"), "no feed has the address or name", id="no feed"),
+        pytest.param(("poll", "Wrata"), "no feed has the address or name 'Wrata'", id="no feed to poll"),
+        pytest.param(("why", "9999"), "there is no entry 9999", id="no entry"),
+        pytest.param(("merge", "7", "7"), "entry 7 is one entry", id="one entry alone"),
+        pytest.param(
+            ("--db", "postgresql://h/db", "feeds"), "--db: the database is an SQLite file", id="no file"
+        ),
+        pytest.param(("run", "--host", "0.0.0.0"), "--host: 0.0.0.0 can be reached", id="no password"),
         pytest.param(("run", "--port", "70000"), "not in the range", id="no port"),
         pytest.param(("export", "secrets"), "'secrets' is not one of", id="nothing to export"),
     ],
@@ -370,6 +386,13 @@ def test_poll_json(project: Path, run: Run) -> None:
     assert [summary[name] for name in numbers] == [2, 0, 1, 1, 0, 0]
 
 
+def test_a_poll_leaves_nothing_to_the_daemon(polled: Path) -> None:
+    with closing(sqlite3.connect(polled.parent / "db" / "aggregator.db")) as db:
+        assert db.execute("SELECT count(*) FROM entries").fetchone() == (3,)
+        assert db.execute("SELECT count(*) FROM fingerprints").fetchone() == (0,), "they are years old by now"
+        assert db.execute("SELECT count(*) FROM topic_daily").fetchone() != (0,)
+
+
 def test_poll_in_words(server: Server, project: Path, run: Run) -> None:
     said = run("poll")
     assert re.fullmatch(
@@ -389,7 +412,7 @@ def test_poll_one(server: Server, polled: Path, run: Run, name: str) -> None:
 
 def test_poll_one_that_is_not_there(polled: Path, run: Run) -> None:
     said = run("poll", "Nobody")
-    assert (said.code, said.out) == (1, "")
+    assert (said.code, said.out) == (2, "")
     assert said.err == "no feed has the address or name 'Nobody'; `aggregator feeds` lists them all\n"
 
 
@@ -482,12 +505,50 @@ def test_feeds(server: Server, polled: Path, run: Run) -> None:
     assert silent.strip() == (
         f"{server.url('/a')}: no new entry since 2025-11-20, longer than its own rhythm explains"
     )
-    assert re.match(r"failing  Kabar +1 entries", second)
+    assert re.match(r"failing  Kabar +1 entry   ", second)
     assert re.fullmatch(
         rf" +{re.escape(server.url('/b'))}: failing since [-\d]+ [:\d]+ UTC: "
         rf"{re.escape(server.netloc)} is overloaded or under maintenance \(503\)",
         error,
     )
+
+
+def test_feeds_before_the_first_poll(tmp_path: Path, server: Server, project: Path, run: Run) -> None:
+    new = f"new      {server.url('/a'):<40} not read yet"
+    assert lines(run("feeds").out)[0] == new
+    assert [feed["status"] for feed in json.loads(run("feeds", "--json").out)] == ["new", "new"]
+    assert run("opml", "export").out.count("<outline ") == 3, "two feeds and the folder of one"
+    assert run("poll", "--all").code == 0
+    configure(tmp_path, server.url("/a"), {"url": server.url("/c"), "name": "Cable"}, topics=[STORMS])
+    assert lines(run("feeds").out)[-1] == f"new      {'Cable':<40} not read yet"
+    *_, last = json.loads(run("feeds", "--json").out)
+    assert (last["id"], last["url"], last["status"], last["entries"]) == (None, server.url("/c"), "new", 0)
+    said = run("search", "storm", "--feed", "Cable")
+    assert (said.code, said.err) == (0, "Nothing found.\n")
+    assert 'text="Cable"' in run("opml", "export").out
+    assert "Kabar" not in run("opml", "export").out
+
+
+def test_check_refuses_an_output_feed_of_nothing(tmp_path: Path, server: Server, run: Run) -> None:
+    server.add("/b", rss(item(1), title="Kabar"))
+    path = configure(
+        tmp_path,
+        {"url": server.url("/a"), "name": "Warta", "tags": ["press"]},
+        output=[{"name": "one", "feed": "Warte"}, {"name": "two", "tag": "pres"}],
+    )
+    feed, tag = (path.read_text().splitlines().index(row) + 1 for row in ("  feed: Warte", "  tag: pres"))
+    said = run("check")
+    assert (said.code, said.out) == (2, "")
+    assert lines(said.err) == [
+        f"feeds.yaml:{feed}: output[0].feed: no feed has this name or address; did you mean Warta?",
+        f"feeds.yaml:{tag}: output[1].tag: no feed has this label; did you mean press?",
+    ]
+    configure(tmp_path, server.url("/b"), output=[{"name": "one", "feed": "Kabar"}])
+    said = run("check")
+    assert said.code == 0
+    assert "no feed has this name or address" in said.out
+    assert run("poll").code == 0
+    assert lines(run("check").out) == ["feeds.yaml is valid.", "A start would change nothing."]
 
 
 def test_feeds_json(polled: Path, server: Server, run: Run) -> None:
@@ -531,6 +592,9 @@ def test_search_in_words(polled: Path, run: Run) -> None:
     said = run("search", "storm")
     assert lines(said.out)[0].split(maxsplit=1)[1] == "A storm nears the island"
     assert "A [storm] nears" in said.out
+    slip = run("search", '"storm')
+    assert "A [storm] nears" in slip.out
+    assert slip.err == "A quotation mark has no partner, so the phrase goes on to the end.\n"
     nothing = run("search", "blizzard")
     assert (nothing.code, nothing.out, nothing.err) == (0, "", "Nothing found.\n")
 
@@ -546,7 +610,7 @@ def test_why_and_explain(polled: Path, run: Run) -> None:
     assert calm.out.startswith("storms: not tagged, score 0 ")
     assert re.search(r"  islands did not fire: .*storm", calm.out)
     missing = run("why", "9999")
-    assert (missing.code, missing.out) == (1, "")
+    assert (missing.code, missing.out) == (2, "")
     assert missing.err == "there is no entry 9999; `aggregator search` shows the ids of entries\n"
 
 
@@ -586,6 +650,13 @@ def test_password_prints_a_hash_and_not_the_password(run: Run) -> None:
     assert said.code == 0
     assert "correct horse" not in said.out
     assert "$argon2id$" in said.out
+
+
+@pytest.mark.parametrize("word", ["", "short"])
+def test_a_password_that_is_too_short_has_no_hash(run: Run, word: str) -> None:
+    said = run("password", stdin=word)
+    assert (said.code, said.out) == (2, "")
+    assert "a password has at least 8 characters" in said.err
 
 
 def test_topics(tmp_path: Path, polled: Path, run: Run) -> None:

@@ -13,10 +13,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from aggregator import config
 from aggregator.config import document as yaml_document
-from aggregator.config.shape import File, spell
+from aggregator.config.shape import _SECTIONS, File, describe, nearest, spell
 from aggregator.errors import ConfigError
 from aggregator.model import FetchSettings, OutputFeed, RemoteList, Settings, Subscription, WebSettings
 
@@ -64,6 +65,7 @@ lists:
 topics:
   - slug: storms
     rules: []
+    aspects: {damage: {}}
 output:
   - name: storms
     title: Storms
@@ -170,7 +172,8 @@ def test_a_spelled_time_is_read_back(seconds: int) -> None:
         pytest.param(None, {"AGGREGATOR_DB": "/env.db"}, "/env.db", id="environment over file"),
         pytest.param("/cli.db", {"AGGREGATOR_DB": "/env.db"}, "/cli.db", id="command line over environment"),
         pytest.param("cli.db", {}, "{cwd}/cli.db", id="relative to the working directory"),
-        pytest.param("postgresql://host/db", {}, "postgresql://host/db", id="an address"),
+        pytest.param("sqlite:///cli.db", {}, "{cwd}/cli.db", id="an address"),
+        pytest.param("sqlite:////cli.db", {}, "/cli.db", id="an address with a whole path"),
         pytest.param(None, {"AGGREGATOR_DB": ""}, "{folder}/own.db", id="empty variable"),
     ],
 )
@@ -179,6 +182,29 @@ def test_where_the_database_is(
 ) -> None:
     settings = load(tmp_path, "database: own.db", environ, db)
     assert settings.database == expected.format(folder=tmp_path, cwd=Path.cwd())
+
+
+def test_an_address_in_the_file_begins_at_its_folder(tmp_path: Path) -> None:
+    assert load(tmp_path, "database: sqlite:///db/a.db").database == str(tmp_path / "db" / "a.db")
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        pytest.param("postgresql://reader:canary@host/db", "", id="another database"),
+        pytest.param("sqlite://", "", id="no path"),
+        pytest.param("sqlite:a.db", "", id="too few strokes"),
+        pytest.param("file:db/x.db", "; did you mean db/x.db?", id="a relative URI"),
+        pytest.param("file:///srv/x.db?mode=ro", "; did you mean /srv/x.db?", id="a URI"),
+    ],
+)
+def test_what_is_no_path_of_a_database(tmp_path: Path, value: str, hint: str) -> None:
+    said = f"the database is an SQLite file, named by its path, or as sqlite:///path{hint}"
+    assert problems(tmp_path, f"feeds:\ndatabase: {value}") == [(2, "database", said)]
+    for db, environ, source in [(value, {}, "--db"), (None, {"AGGREGATOR_DB": value}, "AGGREGATOR_DB")]:
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path, "feeds:", environ, db)
+        assert str(caught.value) == f"{source}: {said}"
 
 
 def test_values_from_the_environment(tmp_path: Path) -> None:
@@ -199,7 +225,10 @@ def test_values_from_the_environment(tmp_path: Path) -> None:
             "correct horse", "", "a password never stands in the file: write env:NAME", id="in the file"
         ),
         pytest.param("env:PASSWORD", "canary", "at least 8 characters", id="a short one"),
-        pytest.param("env:PASSWORD", "", "the environment has no variable PASSWORD", id="none"),
+        pytest.param(
+            "env:PASSWORD", "", "the variable PASSWORD is empty; set it before the start", id="empty"
+        ),
+        pytest.param("env:ANOTHER", "", "the environment has no variable ANOTHER; set it before", id="none"),
     ],
 )
 def test_a_password_comes_from_the_environment(
@@ -218,10 +247,50 @@ def test_no_message_shows_a_secret(tmp_path: Path) -> None:
         (
             2,
             "feeds[0].url",
-            "in the value of env:FEED: an address begins with https:// or http://; did you mean https://…?",
+            "in the value of env:FEED: an address begins with https:// or http://",
         ),
         (4, "feeds[1].name", "the environment has no variable NONE; set it before the start"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "message"),
+    [
+        pytest.param(
+            "web: {password: env:X}",
+            "a",
+            "in the value of env:X: a password has at least 8 characters",
+            id="a letter that our own words hold",
+        ),
+        pytest.param(
+            "output: [{name: env:X}]",
+            "My Canary",
+            "in the value of env:X: a name is part of an address: lower-case letters, digits and single hyphens",
+            id="what it may have meant",
+        ),
+        pytest.param(
+            "fetch: {allow_addresses: [env:X]}",
+            "10.7.7.7/8",
+            "in the value of env:X: this is an address within a network",
+            id="its network",
+        ),
+        pytest.param(
+            "output: [{name: a, topic: env:X}]",
+            "canary",
+            "there is no topic with this slug; there are no topics",
+            id="a topic",
+        ),
+        pytest.param(
+            "feeds: [{url: 'https://a.example/', name: env:X}]",
+            "can\udce9ry",
+            "in the value of env:X: this is not UTF-8",
+            id="bytes of another encoding",
+        ),
+    ],
+)
+def test_nothing_tells_what_a_secret_is(tmp_path: Path, text: str, value: str, message: str) -> None:
+    ((_, _, said),) = problems(tmp_path, text, {"X": value})
+    assert said == message
 
 
 # ----------------------------------------------------------------------------------- what is wrong
@@ -364,6 +433,47 @@ def test_no_message_shows_a_secret(tmp_path: Path) -> None:
             "output: [{name: a, aspect: b}]", 1, "output[0].aspect", "name it with `topic:`", id="aspect"
         ),
         pytest.param(
+            "topics: [caribbean-tension]\noutput:\n  - name: a\n    topic: caribbean-tension\n    aspect: nope",
+            5,
+            "output[0].aspect",
+            "has no such aspect; the aspects are ",
+            id="unknown aspect",
+        ),
+        pytest.param(
+            "topics: [{slug: a, aspects: {harm: {}}}]\noutput: [{name: a, topic: a, aspect: ham}]",
+            2,
+            "output[0].aspect",
+            "the topic a has no such aspect; did you mean harm?",
+            id="misspelt aspect",
+        ),
+        pytest.param(
+            "topics: [{slug: a}]\noutput: [{name: a, topic: [a], aspect: b}]",
+            2,
+            "output[0].topic",
+            "a text is expected",
+            id="an aspect of no topic",
+        ),
+        pytest.param(
+            "web: {images: shwo}",
+            1,
+            "web.images",
+            "hide or show is expected here; did you mean show?",
+            id="choice",
+        ),
+        pytest.param(
+            "fetch: {retry_after: 30}",
+            1,
+            "fetch.retry_after",
+            "host, feed or domain is expected here",
+            id="number for a choice",
+        ),
+        pytest.param(
+            "output: [{name: a, min_score: .nan}]", 1, "output[0].min_score", "a number", id="no number"
+        ),
+        pytest.param(
+            "output: [{name: a, min_score: -1}]", 1, "output[0].min_score", "at least 0", id="negative"
+        ),
+        pytest.param(
             "topics: [caribean-tension]", 1, "topics[0]", "did you mean caribbean-tension?", id="pack"
         ),
         pytest.param(
@@ -414,6 +524,40 @@ def test_problem(tmp_path: Path, text: str | bytes, line: int | None, key: str, 
     found = problems(tmp_path, text)
     assert (line, key) in [problem[:2] for problem in found]
     assert message in "".join(problem[2] for problem in found if problem[:2] == (line, key))
+
+
+WRONG = [None, 7, 0.5, True, "word", "\ud800", ["word"], {"word": "word"}, float("nan"), "x" * 10_000]
+
+
+@pytest.mark.parametrize("section", sorted(_SECTIONS))
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value)[:12])
+def test_problems_are_told_in_our_own_words(section: str, value: object) -> None:
+    for name in _SECTIONS[section].model_fields:
+        block = {"url": "https://a.example/", "name": "a"} | {name: value}
+        for content in (block, [block]):
+            try:
+                File.model_validate({section: content})
+            except ValidationError as error:
+                said = [describe(found) for found in error.errors()]
+                assert not [
+                    words for words in said if re.search(r"[Ii]nput|[Vv]alue error|should|valid ", words)
+                ]
+
+
+@pytest.mark.parametrize("word", ["true", "True", "yes", "on"])
+def test_what_means_true(tmp_path: Path, word: str) -> None:
+    assert load(tmp_path, f"output: [{{name: a, copies: {word}}}]").output[0].copies
+
+
+def test_codes_may_be_written_in_any_case(tmp_path: Path) -> None:
+    (output,) = load(tmp_path, "output: [{name: a, language: ES-ve, country: ve}]").output
+    assert (output.language, output.country) == ("es", "VE")
+
+
+def test_of_many_names_some_are_listed() -> None:
+    assert nearest("Kaber", ["Warta", "Kabar"], "feeds") == "did you mean Kabar?"
+    assert nearest("zzz", ["Warta", "Kabar"], "feeds") == "the feeds are Warta, Kabar"
+    assert nearest("zzz", map(str, range(23)), "feeds").endswith(", 18, 19 and 3 more")
 
 
 def test_all_problems_are_told_at_once_in_file_order(tmp_path: Path) -> None:

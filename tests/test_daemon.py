@@ -355,9 +355,9 @@ def test_it_serves_others_only_with_a_password(
 ) -> None:
     configure(tmp_path)
     with daemon(tmp_path, "--host", host) as refused:
-        assert refused.process.wait(10) == 1
+        assert refused.process.wait(10) == 2
         refused.end()
-    assert re.match(rb"\S+ can be reached from other machines, and no password is set", refused.raw)
+    assert re.match(rb"--host: \S+ can be reached from other machines, and no password is set", refused.raw)
     assert refused.raw.count(b"\n") == 1
     assert not (tmp_path / "db").exists()
 

@@ -13,7 +13,7 @@ from lxml import etree
 
 from aggregator import config, opml
 from aggregator.errors import ParseError
-from aggregator.model import FeedReport, FeedState, Subscription
+from aggregator.model import FeedState, Subscription
 from aggregator.opml import MOST_TAGS, render
 from aggregator.parse.encoding import decoded
 
@@ -323,19 +323,19 @@ def test_real_lists(row: dict[str, str]) -> None:
     assert max(len(each.tags) for each in found) == int(row["depth"]) - 1
 
 
-def report(subscription: Subscription, state: FeedState | None = None) -> FeedReport:
-    return FeedReport(1, subscription, state or FeedState(subscription.url), 0, 0.0)
+def unread(subscription: Subscription) -> tuple[Subscription, FeedState]:
+    return subscription, FeedState(subscription.url)
 
 
 def test_a_rendered_list() -> None:
     body = render(
         [
-            report(
+            (
                 Subscription("https://site.example/", tags=("news", "daily")),
                 FeedState("https://site.example/feed", "Site & more", "https://site.example/", "es"),
             ),
-            report(Subscription("https://user:secret@b.example/feed", name="B\x00", language="id")),
-            report(Subscription("https://c.example/feed", tags=("news",))),
+            unread(Subscription("https://user:secret@b.example/feed", name="B\x00", language="id")),
+            unread(Subscription("https://c.example/feed", tags=("news",))),
         ],
         title="Mine",
     )
@@ -368,6 +368,6 @@ names = st.text("abz019éñЖ中🇮", min_size=1, max_size=12)  # nothing that 
     )
 )
 def test_what_is_rendered_is_read_back(subscriptions: list[Subscription]) -> None:
-    found = parse(render([report(subscription) for subscription in subscriptions]))
+    found = parse(render([unread(subscription) for subscription in subscriptions]))
     expected = set(subscriptions)
     assert set(found) == expected

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aggregator import link
-from aggregator.errors import StoreError, UnknownError
+from aggregator.errors import QueryError, StoreError, UnknownError
 from aggregator.model import Document, New, OutputFeed, PushSettings, Revised, Selection, Settings, Tag
 from aggregator.output import Outputs
-from aggregator.publish import EVERYTHING, Format, SelectionError, narrowed, updated
+from aggregator.publish import EVERYTHING, Format, narrowed, ours, updated
 from aggregator.store import Store, entries, open_store
 from aggregator.topics import compile_topics
 from tests.conftest import NOON, Clock
@@ -371,12 +371,11 @@ def test_updated_moves_when_an_entry_says_something_else(
         ([("limit", "1001")], "whole number"),
         ([("copies", "perhaps")], "true or false"),
         ([("search", " ")], "nothing stands there"),
-        ([("feed", "x" * 201)], "at most 200"),
-        ([("aspect", "military")], "topic="),
+        ([("feed", "x" * 501)], "at most 500"),
     ],
 )
 def test_a_wrong_condition_says_what_would_be_right(parameters: list[tuple[str, str]], says: str) -> None:
-    with pytest.raises(SelectionError, match=says):
+    with pytest.raises(QueryError, match=says):
         narrowed(EVERYTHING, parameters)
 
 
@@ -385,22 +384,28 @@ def test_a_feed_is_narrowed_but_not_changed() -> None:
     assert narrowed(base, [("topic", "tension"), ("copies", "true")]) == replace(
         base, topic="tension", copies=True
     )
-    with pytest.raises(SelectionError, match="has a language already: es"):
+    with pytest.raises(QueryError, match="has a language already: es"):
         narrowed(base, [("language", "en")])
+    short = replace(base, limit=20)
+    assert narrowed(short, [("limit", "5")]).limit == 5
+    with pytest.raises(QueryError, match="The feed es holds at most 20 at once"):
+        narrowed(short, [("limit", "1000")])
 
 
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
         ([("topic", "tensoin")], "no topic"),
-        ([("topic", "tension"), ("aspect", "naval")], "no aspect"),
+        ([("topic", "tension"), ("aspect", "naval")], "no aspect 'naval'; it has: military"),
+        ([("aspect", "military")], "without its topic"),
         ([("feed", "Gamma")], "Gamma"),
+        ([("tag", "near")], "no feed has the label 'near'"),
     ],
 )
 def test_what_an_address_names_must_be_there(
     press: Store, parameters: list[tuple[str, str]], says: str
 ) -> None:
-    with pytest.raises(SelectionError, match=says):
+    with pytest.raises(UnknownError, match=says):
         made(press, ALL).narrowed(narrowed(EVERYTHING, parameters), None, Format.ATOM)
 
 
@@ -511,3 +516,36 @@ def test_files_are_what_is_served_and_lead_through_every_entry(
         changed = {path.name for path, changed in outputs.publish(folder, whole=False) if changed}
         assert len(changed) <= 3 * 3, "the newest, the page next to it, and one that has a new neighbour"
     assert b'href="all.atom"' in files(folder)["index.html"]
+
+
+def test_what_is_not_ours_is_left_as_it_is(
+    press: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = {
+        "index.html": b"<title>My page, not an aggregator's</title>",
+        "all.atom": b"<feed xmlns='http://www.w3.org/2005/Atom'><title>Mine</title></feed>",
+        "all/archive/20251120T120000Z-x.txt": b"notes",
+        "all/archive/20251120T120000Z-100.atom": b"<feed/>",
+        "all/archive/my-holidays.jpg": b"...",
+    }
+    for name, body in theirs.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    outputs = made(press, ALL)
+    for _ in range(2):
+        outputs.publish(tmp_path)
+        outputs.publish(tmp_path, whole=False)
+    assert {name: (tmp_path / name).read_bytes() for name in theirs} == theirs
+    assert [record.getMessage().split(" is ")[0] for record in caplog.records] == [
+        str(tmp_path / "all.atom"), str(tmp_path / "index.html"),
+    ], "said once"  # fmt: skip
+    for name in ("index.html", "all.atom"):
+        (tmp_path / name).unlink()
+    assert {path.name for path, changed in outputs.publish(tmp_path) if changed} == {"index.html", "all.atom"}
+
+
+def test_every_file_that_is_written_is_known_again(store: Store, tmp_path: Path) -> None:
+    written = made(store, ALL).publish(tmp_path)
+    assert len(written) == 3 * 3 + 1
+    assert all(ours(path.read_bytes()) for path, _ in written), "even those without an entry"

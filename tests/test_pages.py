@@ -40,7 +40,6 @@ from aggregator.web import Site, make_app
 from aggregator.web.live import MOST
 from aggregator.web.pages import chart
 from aggregator.web.pages.cards import age, card, excerpt, marked, marked_html, shortened, story_card, tie
-from aggregator.web.pages.search import advice
 from aggregator.web.pages.sources import rhythm, source
 from aggregator.web.pages.trend import smoothed
 from tests.client import BROWSER, Answer, Client, serving
@@ -306,9 +305,9 @@ def test_what_belongs_together_can_be_corrected(client: Client, site: Aggregator
 @pytest.mark.parametrize(
     ("action", "fields", "status"),
     [
-        pytest.param("merge", {"other": "x", "level": "story"}, 404, id="no entry"),
+        pytest.param("merge", {"other": "x", "level": "story"}, 400, id="no entry"),
         pytest.param("merge", {"other": "999999999", "level": "story"}, 404, id="an entry that there is not"),
-        pytest.param("merge", {"other": "1", "level": "book"}, 404, id="no level"),
+        pytest.param("merge", {"other": "1", "level": "book"}, 400, id="no level"),
         pytest.param("split", {"level": "article"}, 404, id="nothing to take it out of"),
     ],
 )
@@ -325,7 +324,7 @@ def test_a_correction_that_cannot_be_is_explained(
         **{"Content-Type": "application/x-www-form-urlencoded", "Accept": BROWSER},
     )
     assert answer.status == status
-    assert answer.page.findtext(".//h1") == "Not here"
+    assert answer.page.findtext(".//h1") == {404: "Not here", 400: "Not understood"}[status]
 
 
 @pytest.mark.parametrize(
@@ -525,15 +524,11 @@ def test_a_search_without_result_says_why(
     assert not hits.page.findall(".//h1")
 
 
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ('"kapal perang', "quotation mark"), ("(a OR b", "bracket"), ("OR a", "AND, OR and NOT"), ("a NOT", "AND, OR and NOT"),
-        ('"a (b" c', None), ("a OR b", None), ("nav*", None), ("", None),
-    ],
-)  # fmt: skip
-def test_advice_on_queries(query: str, said: str | None) -> None:
-    assert (said in (advice(query) or "")) if said else advice(query) is None
+def test_a_slip_in_a_query_is_explained(client: Client) -> None:
+    for path in ("/search", "/search/hits"):
+        page = look(client, path, q='"kapal perang')
+        assert "A quotation mark has no partner, so the phrase goes on to the end." in words(page)
+    assert "partner" not in words(look(client, "/search", q='"kapal perang"'))
 
 
 # ----------------------------------------------------------------------------------------------- trend
@@ -643,6 +638,12 @@ def test_a_page_is_sent_again_when_the_store_has_changed(client: Client, site: A
     first = client("/", Accept=BROWSER)
     site.store.retag([])  # says that what is published may have changed
     assert client("/", Accept=BROWSER, If_None_Match=first.headers["etag"]).status == 200
+
+
+@pytest.mark.parametrize(("year", "said"), [(2025, "23 Feb 16:20"), (2019, "23 Feb 2019 16:20")])
+def test_a_date_of_another_year_names_it(plain: Plain, year: int, said: str) -> None:
+    entry = replace(ENTRY, published_at=datetime(year, 2, 23, 16, 20, tzinfo=UTC))
+    assert f"published {said} first seen 20 Nov 12:00" in words(look(plain(stored=(entry,)), "/entries/1"))
 
 
 def test_pages_are_compressed_for_those_who_ask(client: Client) -> None:

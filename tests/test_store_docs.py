@@ -1,4 +1,4 @@
-"""docs/store.md: every query in it runs and finds something, every table and column is described."""
+"""docs/store.md and README.md: every query in them runs and finds something, every table and column is described."""
 
 import re
 import sqlite3
@@ -17,12 +17,16 @@ from aggregator.model import Attribution, Category, FeedStatus, Match, New, Poll
 from aggregator.store import open_store
 from tests.test_store import FEED, NOW, OTHER, claimed, entry, outcome, polled
 
-PAGE = (Path(__file__).parents[1] / "docs" / "store.md").read_text()
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "store.md").read_text()
 QUERIES = {
     heading: query
     for heading, section in re.findall(r"^### (.+?\?)\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
     for query in re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
 }
+(README_QUERY,) = re.findall(
+    r'^sqlite3 db/aggregator\.db "(.*?)"$', (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+)
 TOPIC = "caribbean-tension"
 
 
@@ -60,7 +64,7 @@ def test_the_page_has_its_queries() -> None:
     assert PAGE.count("```sql") == len(QUERIES) >= 20
 
 
-@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+@pytest.mark.parametrize("query", [*QUERIES.values(), README_QUERY], ids=[*QUERIES, "README.md"])
 def test_every_query_finds_something(reader: sqlite3.Connection, query: str) -> None:
     assert reader.execute(query).fetchall()
 
@@ -93,9 +97,7 @@ def test_every_table_and_column_is_described_and_nothing_else(reader: sqlite3.Co
 
 # ----------------------------------------------------------------------------------- Datasette
 
-VIEW = yaml.safe_load((Path(__file__).parents[1] / "docs" / "datasette.yaml").read_text())["databases"][
-    "aggregator"
-]
+VIEW = yaml.safe_load((ROOT / "docs" / "datasette.yaml").read_text())["databases"]["aggregator"]
 
 
 def test_every_table_has_a_place_in_the_view_for_datasette(reader: sqlite3.Connection) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from aggregator.app import Belonging
-from aggregator.errors import ServeError, StoreError, UnknownError
+from aggregator.errors import ConfigError, StoreError, UnknownError
 from aggregator.model import (
     Attribution,
     Copy,
@@ -203,6 +203,9 @@ class Shelf:
             for e in self.stored
             if query in e.title.lower()
         )[:limit]
+
+    def advice(self, _: str) -> None:
+        return None
 
     def overview(self, limit: int) -> Overview:
         return Overview(
@@ -508,7 +511,7 @@ def test_serving_others_needs_a_password(host: str, token: str | None, allowed: 
     if allowed:
         check_bind(host, token)
     else:
-        with pytest.raises(ServeError, match="no password is set"):
+        with pytest.raises(ConfigError, match="no password is set"):
             check_bind(host, token)
 
 

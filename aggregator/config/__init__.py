@@ -15,7 +15,17 @@ from pydantic import ValidationError
 from aggregator import model
 from aggregator.config.document import read_document, read_leniently, read_text
 from aggregator.config.edit import add_feeds, starter
-from aggregator.config.shape import MADE, File, describe, kind, nearest, same, schema
+from aggregator.config.shape import (
+    MADE,
+    File,
+    describe,
+    kind,
+    nearest,
+    password,
+    same,
+    schema,
+    sqlite_path,
+)
 from aggregator.errors import ConfigError, Problem
 from aggregator.model import (
     Document,
@@ -28,7 +38,10 @@ from aggregator.model import (
     WebSettings,
 )
 
-__all__ = ["add_feeds", "load", "pack_document", "pack_names", "read_document", "schema", "starter"]
+__all__ = [
+    "add_feeds", "load", "nearest", "pack_document", "pack_names", "password", "problem", "read_document", "schema",
+    "starter",
+]  # fmt: skip
 
 _PACKS = Path(__file__).parents[1] / "topics" / "packs"  # importlib.resources would cost every start 20 ms
 
@@ -52,7 +65,7 @@ def load(path: Path, *, db: str | None = None, environ: Mapping[str, str] = os.e
         raise ConfigError(
             [*problems, document.problem((), "the file is empty; it needs a list `feeds:` at least")]
         )
-    secrets: dict[model.Path, tuple[str, str]] = {}
+    secrets: dict[model.Path, str] = {}
     if "env:" in text:
         document, unset = _resolve(document, environ, secrets)
         problems += unset
@@ -69,9 +82,13 @@ def load(path: Path, *, db: str | None = None, environ: Mapping[str, str] = os.e
         problems.append(document.problem(("web", "password"), advice))
     topics, wrong_topics = _topics(document, path.parent)
     problems += [*wrong_topics, *_contradictions(document, topics)]
+    source, given = ("--db", db) if db else ("AGGREGATOR_DB", environ.get("AGGREGATOR_DB"))
+    try:
+        given = given and sqlite_path(given)
+    except ValueError as error:
+        problems.append(Problem(source, None, "", str(error)))
     if problems or file is None:
         raise ConfigError(sorted(problems, key=lambda p: (p.file != document.file, p.file, p.line or 0)))
-    given = db or environ.get("AGGREGATOR_DB")
     return Settings(
         feeds=tuple(Subscription(**vars(feed)) for feed in file.feeds),
         lists=tuple(RemoteList(**vars(each)) for each in file.lists),
@@ -79,25 +96,30 @@ def load(path: Path, *, db: str | None = None, environ: Mapping[str, str] = os.e
         output=_usual_output(topics)
         if file.output is None
         else tuple(OutputFeed(**vars(o)) for o in file.output),
-        publish_dir=str((path.parent / Path(file.publish.dir).expanduser()).absolute())
-        if file.publish.dir
-        else None,
+        publish_dir=_absolute(file.publish.dir, path.parent) if file.publish.dir else None,
         fetch=FetchSettings(**vars(file.fetch)),
         push=PushSettings(**vars(file.push)),
         web=WebSettings(**vars(file.web)),
         baseline=file.trend.baseline,
         retention=file.retention,
-        database=_database(given, Path.cwd()) if given else _database(file.database, path.parent),
+        database=_absolute(given, Path.cwd()) if given else _absolute(file.database, path.parent),
         public_url=file.public_url,
     )
 
 
+def problem(path: Path, place: model.Path, message: str) -> Problem:
+    """What only others can tell to be wrong in a file that has been read, with its line."""
+    return read_leniently(read_text(path, "there is no such file any more"), str(path))[0].problem(
+        place, message
+    )
+
+
 def _resolve(
-    document: Document, environ: Mapping[str, str], secrets: dict[model.Path, tuple[str, str]]
+    document: Document, environ: Mapping[str, str], secrets: dict[model.Path, str]
 ) -> tuple[Document, list[Problem]]:
     """The document with every `env:NAME` outside topics replaced, and the variables that are not set.
 
-    `secrets` learns where each value went, so that no message shows it.
+    `secrets` learns where values went, so that no message shows one.
     """
     unset: list[Problem] = []
 
@@ -114,27 +136,30 @@ def _resolve(
             return value
         name = value.removeprefix("env:").strip()
         if not environ.get(name):
-            unset.append(
-                document.problem(path, f"the environment has no variable {name}; set it before the start")
+            what = (
+                f"the variable {name} is empty"
+                if name in environ
+                else f"the environment has no variable {name}"
             )
+            unset.append(document.problem(path, f"{what}; set it before the start"))
             return value
-        secrets[path] = (environ[name], value)
+        secrets[path] = value
         return environ[name]
 
     return Document(document.file, resolved(document.data, ()), document.lines), unset
 
 
 def _wrong_values(
-    document: Document, error: ValidationError, secrets: Mapping[model.Path, tuple[str, str]]
+    document: Document, error: ValidationError, secrets: Mapping[model.Path, str]
 ) -> Iterator[Problem]:
     for details in error.errors(include_url=False):
         if isinstance(details["input"], str) and details["input"].startswith("env:"):
             continue  # not set, which has been said
         path = details["loc"]
         message = describe(details)
-        for place, (value, reference) in secrets.items():
-            if path[: len(place)] == place:
-                message = f"in the value of {reference}: {message.replace(value, '…')}"
+        for place, reference in secrets.items():
+            if path[: len(place)] == place:  # what was perhaps meant would tell what stands there
+                message = f"in the value of {reference}: {message.partition('; did you mean ')[0]}"
         yield document.problem(path, message)
 
 
@@ -160,11 +185,20 @@ def _contradictions(document: Document, topics: Mapping[str, Document]) -> Itera
                 yield document.problem(path, message)
     for path, slug in listed("output", "topic"):
         if slug not in topics:
-            message = f"there is no topic with the slug {slug}; {nearest(slug, topics, 'topics')}"
+            message = f"there is no topic with this slug; {nearest(slug, topics, 'topics')}"
             yield document.problem((*path, "topic"), message)
-    for path, _ in listed("output", "aspect"):
-        if not document.data["output"][path[1]].get("topic"):
+    for path, aspect in listed("output", "aspect"):
+        slug = document.data["output"][path[1]].get("topic")
+        if not slug:
             yield document.problem((*path, "aspect"), "an aspect belongs to a topic; name it with `topic:`")
+        elif isinstance(slug, str) and slug in topics and aspect not in (aspects := _aspects(topics[slug])):
+            message = f"the topic {slug} has no such aspect; {nearest(aspect, aspects, 'aspects')}"
+            yield document.problem((*path, "aspect"), message)
+
+
+def _aspects(topic: Document) -> tuple[str, ...]:
+    aspects = topic.data.get("aspects")
+    return tuple(aspects) if isinstance(aspects, dict) else ()
 
 
 def _items(document: Document, section: str) -> list[Any]:
@@ -178,9 +212,8 @@ def _usual_output(topics: Mapping[str, Document]) -> tuple[OutputFeed, ...]:
     return (*(OutputFeed(names[slug], topic=slug) for slug in topics if slug != "all"), OutputFeed("all"))
 
 
-def _database(value: str, folder: Path) -> str:
-    """The absolute path of the database; an address with a scheme stays what it is."""
-    return value if "://" in value else str((folder / Path(value).expanduser()).absolute())
+def _absolute(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).absolute())
 
 
 # --------------------------------------------------------------------------------- topic documents

@@ -38,6 +38,7 @@ _URL = re.compile(
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?")
 _LANGUAGE = re.compile(r"([a-z]{2,3})(-[a-z0-9]+)*", re.IGNORECASE)
 _SHORTEST_PASSWORD = 8
+_LISTED = 20  # names that a message holds at most
 _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
@@ -167,10 +168,21 @@ def _header(value: str) -> str:
     raise ValueError("a header is one line of ASCII characters")
 
 
-def _password(value: str) -> str:
+def password(value: str) -> str:
+    """A password that is long enough. Raises ValueError where it is not."""
     if len(value) >= _SHORTEST_PASSWORD:
         return value
     raise ValueError(f"a password has at least {_SHORTEST_PASSWORD} characters")
+
+
+def sqlite_path(value: str) -> str:
+    """The path in what names the database. Raises ValueError where it is the address of another one."""
+    path = value.removeprefix("sqlite:///")
+    if "://" not in path and not path.startswith(("file:", "sqlite:")):
+        return path
+    found = re.match(r"file:(?://(?=/))?([^?]+)", path)
+    hint = f"; did you mean {found[1]}?" if found else ""
+    raise ValueError(f"the database is an SQLite file, named by its path, or as sqlite:///path{hint}")
 
 
 def _or(empty: object) -> BeforeValidator:
@@ -222,7 +234,7 @@ Days = Annotated[
 ]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), WithJsonSchema({"type": "string"})]
 Password = Annotated[
-    str, AfterValidator(_password), WithJsonSchema({"type": "string", "pattern": "^env:", "writeOnly": True})
+    str, AfterValidator(password), WithJsonSchema({"type": "string", "pattern": "^env:", "writeOnly": True})
 ]
 Topic = Annotated[Any, WithJsonSchema(_TOPIC_SCHEMA)]
 
@@ -300,7 +312,7 @@ class Output(Section):
         None, description="Only entries whose text is about this country (ISO 3166-1 code of two letters)."
     )
     search: Text | None = Field(None, description="Only entries that match this full-text query.")
-    min_score: Annotated[float, Field(ge=0)] | None = Field(
+    min_score: Annotated[float, Field(strict=True, ge=0)] | None = Field(
         None, description="Only entries whose score for the topic is at least this."
     )
     min_outlets: Annotated[Count, Field(le=1_000)] | None = Field(
@@ -436,7 +448,7 @@ class File(Section):
         validate_default=True,
         description="How long entries are kept once their feed no longer shows them: a time, or never.",
     )
-    database: Text = Field(
+    database: Annotated[Text, AfterValidator(sqlite_path)] = Field(
         _SETTINGS.database, description="The SQLite file; a relative path begins at this file's folder."
     )
     public_url: Annotated[Url, AfterValidator(_public_url)] | None = Field(
@@ -472,6 +484,7 @@ _EXPECTED = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "int_type": "a whole number",
+    "float_type": "a number",
     "tuple_type": "a list, each item after `- ` on a line of its own,",
     "model_type": "a block of `key: value` lines",
 }
@@ -497,6 +510,12 @@ def describe(error: ErrorDetails) -> str:
             return f"this number is at least {context['ge']}"
         case "less_than_equal":
             return f"this number is at most {context['le']}"
+        case "literal_error":
+            choice = context["expected"].replace("'", "")
+            near = difflib.get_close_matches(str(error["input"]).lower(), re.findall(r"\w+", choice), n=1)
+            return f"{choice} is expected here" + (f"; did you mean {near[0]}?" if near else "")
+        case "string_unicode":
+            return "this is not UTF-8"
         case "string_type" if isinstance(error["input"], int | float):
             return f"a text is expected here, not {kind(error['input'])}; put it in quotes"
         case known if known in _EXPECTED:
@@ -523,8 +542,11 @@ def kind(value: object) -> str:
 
 
 def nearest(word: str, known: Iterable[str], what: str) -> str:
-    """The end of a message about an unknown word: the known one that resembles it, else all of them."""
-    known = list(known)
+    """The end of a message about an unknown word: the known one that resembles it, else the first of all."""
+    known = {name.lower(): name for name in known}
     if near := difflib.get_close_matches(word.lower(), known, n=1):
-        return f"did you mean {near[0]}?"
-    return f"the {what} are {', '.join(known)}" if known else f"there are no {what}"
+        return f"did you mean {known[near[0]]}?"
+    if not known:
+        return f"there are no {what}"
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return f"the {what} are {', '.join([*known.values()][:_LISTED])}{more}"

@@ -14,21 +14,22 @@ three formats then only differ in spelling.
 
 from aggregator.publish.channel import Channel, Format, Link, Place, address
 from aggregator.publish.documents import Fragments, render
-from aggregator.publish.index import index_page
+from aggregator.publish.index import index_page, ours
 from aggregator.publish.items import Reason, clean, line, published, reasons, updated, uri, why
 from aggregator.publish.rendered import CODINGS, Rendered
 from aggregator.publish.selections import (
+    CURSOR,
     EVERYTHING,
     PARAMETERS,
-    SelectionError,
     conditions,
     narrowed,
     query_of,
+    read_cursor,
     title_of,
 )
 
 __all__ = [
-    "CODINGS", "EVERYTHING", "PARAMETERS", "Channel", "Format", "Fragments", "Link", "Place", "Reason", "Rendered", "SelectionError",
-    "address", "clean", "conditions", "index_page", "line", "narrowed", "published", "query_of", "reasons", "render", "title_of", "updated",
-    "uri", "why",
+    "CODINGS", "CURSOR", "EVERYTHING", "PARAMETERS", "Channel", "Format", "Fragments", "Link", "Place", "Reason", "Rendered",
+    "address", "clean", "conditions", "index_page", "line", "narrowed", "ours", "published", "query_of", "read_cursor",
+    "reasons", "render", "title_of", "updated", "uri", "why",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 from aggregator.model import StoredEntry
 from aggregator.publish.channel import NEWEST, Channel, Format, Place
-from aggregator.publish.items import Item, item, line, name
+from aggregator.publish.items import Item, item, line
 from aggregator.publish.rendered import Rendered
 
 _PROJECT = "aggregator"
@@ -131,10 +131,10 @@ def _xml(channel: Channel, place: Place, stamp: datetime, format: Format, items:
     feed.load_extension("dc", atom=False)
     feed.register_extension("extras", _FeedExtras, _EntryExtras)
     feed.extras.about = channel, place, format
-    title = name(channel.title) or channel.name
+    title = _plain(line(channel.title), format) or channel.name
     feed.id(channel.feed_id)
     feed.title(title)
-    feed.subtitle(name(channel.description, 1000) or title)
+    feed.subtitle(_plain(line(channel.description), format) or title)
     feed.updated(stamp)
     feed.author({"name": title, "uri": channel.home_url})
     feed.generator(_PROJECT, version=channel.version)
@@ -167,6 +167,8 @@ class _FeedExtras:
     def extend_atom(self, feed: Any) -> None:
         """The feed's other documents and its hubs, and whether this document is an archive."""
         self._extend(feed, "link")
+        _declared(feed.find("title"))
+        _declared(feed.find("subtitle"))
 
     def extend_rss(self, feed: Any) -> None:
         """The same by elements of Atom."""
@@ -209,10 +211,7 @@ class _EntryExtras:
             )
         if item.language:
             entry.set(f"{_XML}lang", item.language)
-        title = entry.find("title")
-        if re.search(r"<|&[#\w]", item.title):
-            # In the type `text` this would be right too, but readers and validators take it for HTML.
-            title.text, title.attrib["type"] = html.escape(item.title, quote=False), "html"
+        _declared(entry.find("title"))
         source = entry.find("source")
         if source is None:
             source = SubElement(entry, "source")
@@ -243,6 +242,20 @@ class _EntryExtras:
             )
 
 
+def _plain(text: str, format: Format) -> str:  # noqa: A002
+    """A text for a place that some readers of RSS take for HTML, others not; look-alikes mean the same to both."""
+    return text.replace("<", "‹").replace(">", "›") if format is Format.RSS else text
+
+
+def _declared(element: Any) -> None:
+    """Let an element of Atom with a plain text that looks like markup say that it is none.
+
+    In the type `text` it would be right, too, but readers and validators take it for HTML.
+    """
+    if element is not None and re.search(r"<|&[#\w]", element.text or ""):
+        element.text, element.attrib["type"] = html.escape(element.text, quote=False), "html"
+
+
 def _attributes(**values: str | int | None) -> dict[str, str]:
     return {key: str(value) for key, value in values.items() if value}
 
@@ -250,8 +263,7 @@ def _attributes(**values: str | int | None) -> dict[str, str]:
 def _add(entry: Any, item: Item, format: Format) -> None:  # noqa: A002
     entry.extras.item = item
     entry.id(item.id)
-    # Readers take RSS titles for text or for HTML, as they please; look-alikes mean the same to both.
-    entry.title(item.title.replace("<", "‹").replace(">", "›") if format is Format.RSS else item.title)
+    entry.title(_plain(item.title, format))
     entry.updated(item.updated)
     if item.published:
         entry.published(item.published)
@@ -282,8 +294,8 @@ def _json_feed(channel: Channel, place: Place) -> dict[str, Any]:
     return _without_none(
         {
             "version": "https://jsonfeed.org/version/1.1",
-            "title": name(channel.title) or channel.name,
-            "description": name(channel.description, 1000),
+            "title": line(channel.title) or channel.name,
+            "description": line(channel.description),
             "home_page_url": channel.page_url,
             "feed_url": channel.url(Format.JSON, place.at),
             "language": channel.language,
@@ -291,6 +303,7 @@ def _json_feed(channel: Channel, place: Place) -> dict[str, Any]:
             "icon": channel.icon_url,
             "favicon": channel.icon_url,
             "hubs": [{"type": "WebSub", "url": hub} for hub in channel.hubs if place.at is None] or None,
+            "_aggregator": {"version": channel.version},  # Atom and RSS have an element for it
         }
     )
 

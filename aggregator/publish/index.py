@@ -1,6 +1,7 @@
-"""A page that lists the feeds, for a folder of files behind any web server."""
+"""A folder of files behind any web server: the page that lists the feeds, and how our files are known from others."""
 
 import html
+import re
 from collections.abc import Sequence
 
 from aggregator.publish.channel import Channel, Format
@@ -11,6 +12,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<meta name="generator" content="aggregator">
 <title>News feeds</title>
 {alternates}
 </head>
@@ -24,6 +26,13 @@ If in doubt, take the first.</p>
 </body>
 </html>
 """
+# What each kind of our files says of its origin.
+_OURS = re.compile(rb'<meta name="generator" content="aggregator"|>aggregator</generator>|"_aggregator": ')
+
+
+def ours(body: bytes) -> bool:
+    """Whether a file was written by this program: a feed in any format, or the page that lists them."""
+    return _OURS.search(body) is not None
 
 
 def index_page(channels: Sequence[Channel]) -> bytes:

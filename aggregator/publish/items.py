@@ -311,7 +311,7 @@ def _categories(channel: Channel, entry: StoredEntry) -> Iterator[Category]:
 
 
 def _category(channel: Channel, tag: Tag) -> Category:
-    title = name(channel.topics.get(tag.topic, tag.topic))
+    title = line(channel.topics.get(tag.topic, tag.topic))
     if tag.aspect is None:
         return Category(name(tag.topic), channel.id("topics"), title)
     label = f"{title}: {name(tag.aspect).replace('-', ' ')}"

@@ -1,38 +1,38 @@
-"""Every question is a feed: conditions as the parameters of an address, by the words of feeds.yaml."""
+"""Every question is a feed: conditions as the parameters of an address, by the words of feeds.yaml.
+
+Output feeds, pages and the API read them here alike; whether what they name is there, `output.Outputs.check` sees.
+"""
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from aggregator.errors import UnknownError
+from aggregator.errors import QueryError
 from aggregator.model import OutputFeed
 from aggregator.text import clean
 
-LONGEST = 200
-"""Characters in a condition."""
+LONGEST = 500
+"""Characters in a condition: an address of a feed may be long."""
 MOST = 1_000
-"""Entries in a document."""
-
+"""Entries in a document, and the most outlets that can be asked for."""
+HIGHEST = 1_000_000
+"""The highest score that can be asked for."""
+CURSOR = "[0-9]{8}T[0-9]{6}Z-[0-9]{1,18}"
+"""A place in a list of entries or stories, as addresses name it."""
 
 EVERYTHING = OutputFeed("")
 """Every entry, each article once: what an address narrows that names no feed."""
 
 
-class SelectionError(UnknownError):
-    """Conditions in an address that say nothing we know; the message says what would be right."""
-
-
 def _word(value: str) -> str:
-    value = " ".join(clean(value).split())
     if not value:
         raise ValueError("nothing stands there")
     if len(value) > LONGEST:
         raise ValueError(f"it has at most {LONGEST} characters")
-    return value
+    return " ".join(clean(value).split())
 
 
 def _language(value: str) -> str:
@@ -48,12 +48,10 @@ def _country(value: str) -> str:
 
 
 def _score(value: str) -> float:
-    try:
-        score = float(value)
-    except ValueError:
-        score = math.nan
-    if not 0 <= score < math.inf:
-        raise ValueError("a score is a number from 0 up, such as 2 or 2.5")
+    if not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,30})?(e[+-]?[0-9]{1,3})?", value, re.IGNORECASE) or (
+        (score := float(value)) > HIGHEST
+    ):
+        raise ValueError(f"a score is a number from 0 to {HIGHEST:,}, such as 2 or 2.5")
     return score
 
 
@@ -64,10 +62,13 @@ def _count(value: str) -> int:
 
 
 def _yes(value: str) -> bool:
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if value.lower() not in known:
+    if value.lower() not in YES_OR_NO:
         raise ValueError("it is true or false")
-    return known[value.lower()]
+    return YES_OR_NO[value.lower()]
+
+
+YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+"""How `copies` is written."""
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {
@@ -87,6 +88,25 @@ PARAMETERS = tuple(_READ)
 """The words that an address may use: those of `Selection`, and `limit`."""
 
 
+def read(name: str, value: str) -> Any:
+    """The value of a condition, one of `PARAMETERS`, from how an address writes it.
+
+    Raises:
+        ValueError: it cannot be; the message says what would be right.
+    """
+    return _READ[name](value.strip())
+
+
+def read_cursor(cursor: str) -> str:
+    """A cursor from an address. Raises QueryError for what is none."""
+    if not re.fullmatch(CURSOR, cursor):
+        raise QueryError(
+            f"“{clean(cursor)[:80]}” is no place in a list; one looks like 20251120T120000Z-123, "
+            "and stands in the address of the next page."
+        )
+    return cursor
+
+
 def narrowed(output: OutputFeed, parameters: Iterable[tuple[str, str]]) -> OutputFeed:
     """An output feed under further conditions.
 
@@ -95,25 +115,27 @@ def narrowed(output: OutputFeed, parameters: Iterable[tuple[str, str]]) -> Outpu
         parameters: of an address: names of `Selection`'s conditions, and `limit`.
 
     Raises:
-        SelectionError: a name is not known or stands twice, a value cannot be, or `output` sets the condition itself.
+        QueryError: a name is not known or stands twice, a value cannot be, or `output` sets the condition itself.
     """
     changes: dict[str, Any] = {}
     for name, value in parameters:
         if name not in _READ:
             near = difflib.get_close_matches(name.lower(), _READ, n=1)
             known = f"did you mean {near[0]}?" if near else f"there are: {', '.join(_READ)}."
-            raise SelectionError(f"There is no condition “{clean(name)[:80]}”; {known}")
+            raise QueryError(f"There is no condition “{clean(name)[:80]}”; {known}")
         if name in changes:
-            raise SelectionError(f"The condition {name} stands twice.")
+            raise QueryError(f"The condition {name} stands twice.")
         if name not in {"limit", "copies"} and getattr(output, name) is not None:
-            raise SelectionError(f"The feed {output.name} has a {name} already: {getattr(output, name)}.")
+            raise QueryError(f"The feed {output.name} has a {name} already: {getattr(output, name)}.")
         try:
-            changes[name] = _READ[name](value.strip())
+            changes[name] = read(name, value)
         except ValueError as error:
-            raise SelectionError(f"{name}=“{clean(value)[:80]}” cannot be: {error}.") from None
+            raise QueryError(f"{name}=“{clean(value)[:80]}” cannot be: {error}.") from None
     result = replace(output, **changes)
-    if result.aspect and not result.topic:
-        raise SelectionError("An aspect belongs to a topic; name it with topic=.")
+    if output.name and result.limit > output.limit:
+        raise QueryError(
+            f"The feed {output.name} holds at most {output.limit} at once; limit= can only lower it."
+        )
     return result
 
 

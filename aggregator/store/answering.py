@@ -17,7 +17,7 @@ from typing import Any
 MOST_ROWS = 1_000
 """Rows that one question is answered with."""
 MOST_CHARACTERS = 10_000
-"""Of a longer value the beginning is given."""
+"""Of a longer value the beginning is given, and the answer is not whole; a blob has two for each byte."""
 MOST_COLUMNS = 200
 LARGEST = 4_000_000
 """So many characters an answer has, and what its last row adds."""
@@ -36,7 +36,7 @@ _NO_SELECT = "only one SELECT is answered, and not what is private"
 
 
 def answer(path: Path, statement: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """What a SELECT finds: `columns`, `rows` and `whole`; or a `problem`."""
+    """What a SELECT finds: `columns`, `rows` and whether that is the `whole`; or a `problem`."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as db:
         db.text_factory = lambda text: text.decode(errors="replace")
         db.execute("PRAGMA query_only = ON")
@@ -60,15 +60,14 @@ def _found(cursor: sqlite3.Cursor) -> dict[str, Any]:
     if cursor.description is None:
         return {"problem": _NO_SELECT}
     rows: list[list[str | int | float | None]] = []
-    size = 0
+    size, whole = 0, True
     for row in cursor:
         if len(rows) == MOST_ROWS or size > LARGEST:
             whole = False
             break
         rows.append([_shown(value) for value in row])
+        whole = whole and not any(map(_is_cut, row))
         size += sum(len(value) if isinstance(value, str) else 8 for value in rows[-1])
-    else:
-        whole = True
     return {"columns": [column[0] for column in cursor.description], "rows": rows, "whole": whole}
 
 
@@ -78,6 +77,11 @@ def _shown(value: object) -> str | int | float | None:
     if isinstance(value, str):
         return value[:MOST_CHARACTERS]
     return value if isinstance(value, int | float) else None
+
+
+def _is_cut(value: object) -> bool:
+    length = 2 * len(value) if isinstance(value, bytes) else len(value) if isinstance(value, str) else 0
+    return length > MOST_CHARACTERS
 
 
 def _authorise(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from aggregator.errors import AggregatorError, ServeError, UnknownError
+from aggregator.errors import AggregatorError, ConfigError, Problem, QueryError, UnknownError
 from aggregator.push import Push
 from aggregator.web.site import Site
 
@@ -42,14 +42,15 @@ def check_bind(host: str, *secrets: str | None) -> None:
         secrets: the password and the token; None: not set.
 
     Raises:
-        ServeError: the address can be reached from other machines, and none of them is set.
+        ConfigError: the address can be reached from other machines, and none of them is set.
     """
     if not any(secrets) and not _is_loopback(host):
-        raise ServeError(
+        message = (
             f"{host} can be reached from other machines, and no password is set. Name one in feeds.yaml "
             "(web: password: env:NAME), or set AGGREGATOR_TOKEN to a long random word, or bind to 127.0.0.1 and put a "
             "web server that checks passwords in front."
         )
+        raise ConfigError([Problem("--host", None, "", message)])
 
 
 def _is_loopback(host: str) -> bool:
@@ -100,7 +101,7 @@ def make_app(
         metrics: gives what `/metrics` answers and its media type; None: there is no such page.
 
     Raises:
-        ServeError: the password in the settings cannot be used.
+        ConfigError: the password in the settings cannot be used.
     """
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import Request
@@ -111,7 +112,7 @@ def make_app(
     from aggregator.web import safety
     from aggregator.web.api import Api
     from aggregator.web.auth import Access, Change, Form, RefusedError, Visitor, host_name, local
-    from aggregator.web.feeds import Feeds, header, send_document
+    from aggregator.web.feeds import Feeds, coded, header, send_document
     from aggregator.web.hub import HubPages
     from aggregator.web.live import Live
     from aggregator.web.pages import Pages, static_files
@@ -126,11 +127,13 @@ def make_app(
     hub = HubPages(push, lambda: site.settings.fetch.max_bytes)
     static = static_files(Path(__file__).parent / "static")
 
-    async def opml(_: Request) -> Response:
-        body = await run_in_threadpool(site.opml)
+    async def opml(request: Request) -> Response:
+        body, coding = coded(request.scope, await run_in_threadpool(site.opml))
         attachment = {
             "Content-Disposition": 'attachment; filename="aggregator.opml"',
             "Cache-Control": "no-cache",
+            "Vary": "Accept-Encoding",
+            **coding,
         }
         return Response(body, media_type="text/x-opml; charset=utf-8", headers=attachment)
 
@@ -274,6 +277,8 @@ def make_app(
                 answer = error_page(scope, error.status, error.title, str(error), error.headers)
             elif isinstance(error, UnknownError):
                 answer = await pages.unknown(scope, str(error))
+            elif isinstance(error, QueryError):
+                answer = error_page(scope, 400, "Not a question we can answer", str(error))
             elif isinstance(error, AggregatorError):
                 _log.warning("%s: %s", path, error)
                 text = "The news cannot be read at the moment. Try again soon; the log says what is wrong."

@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from aggregator.errors import AggregatorError, ServeError
+from aggregator.errors import AggregatorError, ConfigError, Problem
 from aggregator.web.feeds import header
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Access:
         clock: seconds that only grow.
 
     Raises:
-        ServeError: `password` looks like a hash and cannot be used as one.
+        ConfigError: `password` looks like a hash and cannot be used as one, or is that of an empty word.
     """
 
     def __init__(
@@ -337,12 +337,12 @@ def _usable(password: str) -> str:
     try:
         _hasher().verify(password, "")
     except VerifyMismatchError:
-        pass
+        return password
     except (InvalidHashError, VerificationError):
-        raise ServeError(
-            "the value of web.password begins like an argon2 hash and is none; `aggregator password` prints one"
-        ) from None
-    return password
+        message = "this begins like an argon2 hash and is none"
+    else:
+        message = "this is the hash of an empty password, which lets everybody in"
+    raise ConfigError([Problem("web.password", None, "", f"{message}; `aggregator password` prints one")])
 
 
 def _slow_down(seconds: float) -> RefusedError:

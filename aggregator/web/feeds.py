@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aggregator.errors import UnknownError
+from aggregator.errors import QueryError, UnknownError
 from aggregator.model import OutputFeed
-from aggregator.publish import CODINGS, EVERYTHING, Format, Rendered, SelectionError, narrowed
+from aggregator.publish import CODINGS, EVERYTHING, Format, Rendered, narrowed, read_cursor
 from aggregator.web.site import Site
 
 Headers = list[tuple[bytes, bytes]]
@@ -32,6 +32,8 @@ SHARE = 0.5
 """What part of one processor the documents that addresses ask for may take."""
 WAITING = 20
 """So many of them may wait for their turn."""
+SMALL = 1_000
+"""Bytes that are not worth compressing: they go in one packet anyway."""
 REMEMBERED = 64
 """So many documents are kept with their headers."""
 
@@ -69,7 +71,7 @@ def question(path: str, query: bytes) -> Question:
 
     Raises:
         UnknownError: there is nothing of that form.
-        SelectionError: its parameters cannot be read.
+        QueryError: its parameters cannot be read.
     """
     name, dot, extension = path.removeprefix("/feeds").rpartition(".")
     if not dot or extension not in FORMATS:
@@ -82,14 +84,15 @@ def question(path: str, query: bytes) -> Question:
     try:
         given = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=20)
     except ValueError:
-        raise SelectionError("There are too many conditions.") from None
+        raise QueryError("There are too many conditions.") from None
     conditions = tuple(pair for pair in given if pair[0] not in {"token", "before"})
     befores = [value for parameter, value in given if parameter == "before"]
     if len(befores) > 1:
-        raise SelectionError("The condition before stands twice.")
+        raise QueryError("The condition before stands twice.")
     if (befores and name and not conditions) or (slash and (befores or conditions)):
-        raise SelectionError("Older entries of this feed are in its archives, which its documents name.")
-    return Question(name, FORMATS.get(extension), archive or None, conditions, next(iter(befores), None))
+        raise QueryError("Older entries of this feed are in its archives, which its documents name.")
+    before = read_cursor(befores[0]) if befores else None
+    return Question(name, FORMATS.get(extension), archive or None, conditions, before)
 
 
 class Feeds:
@@ -125,7 +128,8 @@ class Feeds:
         """Serve one request for a path that begins with `/feeds`.
 
         Raises:
-            UnknownError: there is no such feed or format.
+            UnknownError: there is no such feed or format, or a condition names what there is not.
+            QueryError: a condition cannot be understood.
         """
         # Readers come in crowds: whether a document is still true is looked up once in a turn of the event loop.
         if not scope["query_string"] and (heads := self._turn.get(scope["path"])) is not None:
@@ -133,8 +137,6 @@ class Feeds:
             return
         try:
             await self._answer(scope, receive, send)
-        except SelectionError as error:
-            await self._error(scope, 400, "Not a question we know", str(error))(scope, receive, send)
         except BusyError:
             text = "Too many ask for feeds of their own at the moment. Try again soon."
             await self._error(scope, 503, "Not now", text, {"Retry-After": "30"})(scope, receive, send)
@@ -370,9 +372,10 @@ def chosen(accept_encoding: str | None) -> str | None:
     return best if _taken(accept_encoding, best) > 0 else None
 
 
-def accepts_gzip(accept_encoding: str | None) -> bool:
-    """Whether to compress what is made anew for each request: only where the client takes gzip."""
-    return _taken(accept_encoding, "gzip") > 0
+def coded(scope: Scope, body: bytes) -> tuple[bytes, dict[str, str]]:
+    """What is made anew for each request, in the coding that the client likes best, and the headers that say so."""
+    coding = chosen(header(scope, b"accept-encoding")) if len(body) > SMALL else None
+    return (body, {}) if coding is None else (CODINGS[coding](body), {"Content-Encoding": coding})
 
 
 def _taken(accept_encoding: str | None, coding: str) -> float:

@@ -9,6 +9,10 @@ from aggregator.text import sanitise
 _IMAGE = re.compile(r"<img\b([^>]*)>")
 _SECURE = re.compile(r'\ssrc="https:')
 _ALT = re.compile(r'\salt="([^"]+)"')
+# The sanitiser leaves no `<` but that of a tag, and no `>` in an attribute.
+_HEADING = re.compile(r"<(/?)h[1-6]\b")
+_EMPTY_HEADER = re.compile(r"<th\b([^>]*)>((?:\s|&nbsp;|<(?!/?th\b|img\b)[^>]*>)*)</th>")
+_EMPTY_LINK = re.compile(r"<a\b[^>]*>((?:\s|&nbsp;|<(?!/?a\b|img\b)[^>]*>)*)</a>")
 
 
 def headers(images: str) -> list[tuple[bytes, bytes]]:
@@ -33,7 +37,9 @@ def headers(images: str) -> list[tuple[bytes, bytes]]:
 def shown(html: str, images: str) -> Markup:
     """A summary or content from the store as it may stand in a page of ours.
 
-    It was sanitised when it was stored; here it is again, by the rules of today, whatever is in the database.
+    It was sanitised when it was stored; here it is again, by the rules of today, whatever is in the database. For
+    those who hear a page instead of seeing it, its headings are of one level, below our own, and links and headers of
+    tables in which nothing stands are none.
 
     Args:
         html: as stored.
@@ -41,7 +47,9 @@ def shown(html: str, images: str) -> Markup:
             which they do as they come into view.
     """
     replaced = _loaded if images == "show" else _described
-    return Markup(_IMAGE.sub(replaced, sanitise(html, None)))  # noqa: S704 – sanitised
+    text = _IMAGE.sub(replaced, sanitise(html, None))
+    text = _EMPTY_HEADER.sub(r"<td\1>\2</td>", _HEADING.sub(r"<\1h2", text))
+    return Markup(_EMPTY_LINK.sub(r"\1", text))  # noqa: S704 – sanitised
 
 
 def _loaded(image: re.Match[str]) -> str:

@@ -69,7 +69,7 @@ class Site(Protocol):
         """The document of a feed that an address asks for; `before` is the cursor of a page.
 
         Raises:
-            SelectionError: the conditions name what there is not.
+            UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
 
     @property
@@ -77,7 +77,11 @@ class Site(Protocol):
         """For how long documents are likely to hold; never waits for long."""
 
     def entries(self, output: OutputFeed, limit: int) -> tuple[StoredEntry, ...]:
-        """The newest entries of an output feed, each article once."""
+        """The newest entries of an output feed, each article once.
+
+        Raises:
+            UnknownError: it is none of ours, and asks for a topic, aspect, feed or label that there is not.
+        """
 
     def search(
         self,
@@ -93,8 +97,11 @@ class Site(Protocol):
 
         Raises:
             UnknownError: there is no such topic or feed.
-            AggregatorError: the query cannot be understood; the message says why.
+            AggregatorError: it takes too long; the message says so.
         """
+
+    def advice(self, query: str) -> str | None:
+        """What is wrong with a full-text query and how it was understood instead; None: nothing is."""
 
     def version(self) -> int:
         """A number that grows whenever entries, or what is made of them, may have changed."""
@@ -105,7 +112,7 @@ class Site(Protocol):
         """The newest entries that fulfil all conditions, and the cursor of those that follow, or None.
 
         Raises:
-            UnknownError: there is no such topic or feed, or `before` is no cursor.
+            UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
 
     def entry(self, entry_id: int) -> StoredEntry:
@@ -123,7 +130,7 @@ class Site(Protocol):
         """Stories with an entry that fulfils all conditions, newest first, and the cursor of those that follow, or None.
 
         Raises:
-            UnknownError: there is no such topic, or `before` is no cursor.
+            UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
 
     def daily(self, topic: str, *, language: str = "all", since: date = date.min) -> tuple[TrendDay, ...]:

@@ -30,7 +30,7 @@ from aggregator.errors import QueryError, UnknownError
 from aggregator.web.api.answers import Invalid, Problem
 from aggregator.web.api.operations import LARGEST, OPERATIONS, SQL, Operation, described
 from aggregator.web.api.questions import Query, understood
-from aggregator.web.feeds import header, not_modified
+from aggregator.web.feeds import coded, header, not_modified
 from aggregator.web.site import Site
 
 LONGEST_PATH = 200
@@ -162,12 +162,21 @@ def _document(
     etag = etag or _tag(body)
     if _has(scope, etag):
         return _unchanged(etag)
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache", **(headers or {})}
-    return Response(body, headers=headers, media_type="application/json; charset=utf-8")
+    body, coding = coded(scope, body)
+    return Response(
+        body,
+        headers={**_kept(etag), **coding, **(headers or {})},
+        media_type="application/json; charset=utf-8",
+    )
 
 
 def _unchanged(etag: str) -> Response:
-    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
+    return Response(status_code=304, headers=_kept(etag))
+
+
+def _kept(etag: str) -> dict[str, str]:
+    """How an answer may be kept; its tag is weak, for it is the same in each coding (RFC 9110 §8.8.1)."""
+    return {"ETag": f"W/{etag}", "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
 
 
 def _has(scope: Scope, etag: str) -> bool:

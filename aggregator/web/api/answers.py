@@ -305,7 +305,7 @@ class Table(Answer):
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | int | float | None, ...], ...]
-    whole: bool = Field(description="False where there are more rows than are given.")
+    whole: bool = Field(description="False where there are more rows than are given, or a value was cut.")
 
 
 class Page(Answer):

@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     WithJsonSchema,
 )
@@ -20,6 +19,8 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import ErrorDetails
 
 from aggregator.model import Selection
+from aggregator.publish.selections import CURSOR, HIGHEST, LONGEST, YES_OR_NO, read
+from aggregator.publish.selections import MOST as MOST_OUTLETS
 from aggregator.web.api.answers import Invalid
 
 MOST = 200
@@ -28,24 +29,24 @@ WORST = 20
 """So many mistakes in a query are told."""
 
 
-def _digits(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
-        raise ValueError("a whole number is expected")
-    return value
+def _condition(name: str) -> BeforeValidator:
+    """Read as addresses of output feeds are, and with the same words where it cannot be."""
+    return BeforeValidator(lambda value: read(name, str(value)))
 
 
-def _decimal(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(
-        r"-?[0-9]{1,20}(\.[0-9]{1,30})?(e[+-]?[0-9]{1,3})?", value, re.IGNORECASE
-    ):
-        raise ValueError("a number is expected")
-    return value
+def _matching(pattern: str, otherwise: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if not re.fullmatch(pattern, str(value), re.DOTALL):
+            raise ValueError(otherwise)
+        return value
+
+    return BeforeValidator(check)
 
 
-def _flag(value: object) -> object:
-    if value not in {"true", "false"}:
-        raise ValueError("true or false is expected")
-    return value == "true"
+def _limit(value: object) -> int:
+    if not re.fullmatch("[0-9]{1,9}", str(value)) or not 1 <= int(str(value)) <= MOST:
+        raise ValueError(f"it is a whole number from 1 to {MOST}")
+    return int(str(value))
 
 
 def _moment(value: object) -> datetime:
@@ -67,14 +68,37 @@ def _moment(value: object) -> datetime:
 
 _MOMENT_SCHEMA = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
 
-Word = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Language = Annotated[str, StringConstraints(pattern="^[a-z]{2,3}$")]
-Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
-Count = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_digits)]
-Number = Annotated[float, Field(ge=0, le=1_000_000), BeforeValidator(_decimal)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
+_FROM_NEXT = "there is no page here; take the cursor from `next`"
+_POLLED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+
+
+def _text(pattern: str, **more: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, **more})
+
+
+Word = Annotated[str, _condition("search"), _text(r"\S", minLength=1, maxLength=LONGEST)]
+Language = Annotated[str, _condition("language"), _text("^[A-Za-z]{2,3}$")]
+Country = Annotated[str, _condition("country"), _text("^[A-Za-z]{2}$")]
+Score = Annotated[
+    float, _condition("min_score"), WithJsonSchema({"type": "number", "minimum": 0, "maximum": HIGHEST})
+]
+Count = Annotated[
+    int, _condition("min_outlets"), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_OUTLETS})
+]
+YesOrNo = Annotated[bool, _condition("copies"), WithJsonSchema({"type": "string", "enum": list(YES_OR_NO)})]
+Cursor = Annotated[str, _matching(CURSOR, _FROM_NEXT), _text(f"^{CURSOR}$")]
+FeedCursor = Annotated[str, _matching("[0-9]{1,18}", _FROM_NEXT), _text("^[0-9]{1,18}$")]
+PollCursor = Annotated[str, _matching(_POLLED, _FROM_NEXT), _text(f"^{_POLLED}$")]
 Since = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)]
-Limit = Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_digits)]
+Limit = Annotated[
+    int, BeforeValidator(_limit), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST})
+]
+Statement = Annotated[
+    str, _matching(r".*\S.*", "one SELECT is expected"), _text(r"\S", minLength=1, maxLength=20_000)
+]
+
+
+_BEGINS = "Where the page begins: taken from `next`."
 
 
 class Query(BaseModel):
@@ -83,16 +107,25 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Paged(Query):
-    """A page of a list."""
+class Feeds(Query):
+    """A page of the feeds."""
 
     limit: Limit = Field(50, description="At most so many items.")
-    cursor: Word | SkipJsonSchema[None] = Field(None, description="Where the page begins: taken from `next`.")
+    cursor: FeedCursor | SkipJsonSchema[None] = Field(None, description=_BEGINS)
 
 
-class Conditioned(Paged):
+class Polls(Query):
+    """A page of a feed's polls."""
+
+    limit: Limit = Field(50, description="At most so many items.")
+    cursor: PollCursor | SkipJsonSchema[None] = Field(None, description=_BEGINS)
+
+
+class Conditioned(Query):
     """A page of what fulfils all conditions (see `model.Selection`)."""
 
+    limit: Limit = Field(50, description="At most so many items.")
+    cursor: Cursor | SkipJsonSchema[None] = Field(None, description=_BEGINS)
     topic: Word | SkipJsonSchema[None] = Field(None, description="Slug of the topic they are tagged with.")
     aspect: Word | SkipJsonSchema[None] = Field(None, description="An aspect of the topic.")
     feed: Word | SkipJsonSchema[None] = Field(None, description="Name or address of their feed.")
@@ -102,7 +135,7 @@ class Conditioned(Paged):
         None, description="ISO 3166-1 alpha-2 code of a country that they are about."
     )
     search: Word | SkipJsonSchema[None] = Field(None, description="A full-text query they match.")
-    min_score: Number | SkipJsonSchema[None] = Field(None, description="The least score for the topic.")
+    min_score: Score | SkipJsonSchema[None] = Field(None, description="The least score for the topic.")
     min_outlets: Count | SkipJsonSchema[None] = Field(
         None, description="The least number of outlets that tell the story."
     )
@@ -116,7 +149,11 @@ class Conditioned(Paged):
 class Selected(Conditioned):
     """A page of entries."""
 
-    copies: Flag = Field(False, description="Every copy of an article, instead of each article once.")
+    copies: YesOrNo = Field(
+        False,
+        description="Every copy of an article, instead of each article once.",
+        json_schema_extra={"default": "false"},
+    )
     since: Since | SkipJsonSchema[None] = Field(None, description="Listed at this time or later.")
 
 
@@ -144,9 +181,7 @@ class Searched(Query):
 class Questioned(Query):
     """A question in SQL."""
 
-    query: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] = Field(
-        description="One SELECT."
-    )
+    query: Statement = Field(description="One SELECT.")
 
 
 def understood(kind: type[Query], asked: Sequence[tuple[str, str]]) -> Query | tuple[Invalid, ...]:

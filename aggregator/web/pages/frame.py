@@ -1,6 +1,5 @@
 """What all pages have in common: templates, the frame around them, and how they are sent."""
 
-import gzip
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +22,7 @@ from aggregator.errors import UnknownError
 from aggregator.model import OutputFeed, Selection, Settings
 from aggregator.output import MADE
 from aggregator.publish import EVERYTHING, Format, query_of, title_of
-from aggregator.web.feeds import accepts_gzip, header, not_modified
+from aggregator.web.feeds import coded, header, not_modified
 from aggregator.web.pages.cards import age, host_of, span
 from aggregator.web.safety import shown
 from aggregator.web.site import Site
@@ -54,7 +53,9 @@ class Frame:
         self._templates.filters |= {
             "day": lambda time: f"{time:%A}, {time.day} {time:%B %Y}",
             "clock": lambda time: f"{time:%H:%M}",
-            "moment": lambda time: f"{time.day} {time:%b %H:%M}",
+            "moment": lambda time: (
+                f"{time.day} {time:%b}{'' if time.year == self.now.year else f' {time.year}'} {time:%H:%M}"
+            ),
             "iso": lambda time: f"{time:%Y-%m-%dT%H:%M:%SZ}",
             "date": lambda day: f"{day:%A}, {day.day} {day:%B %Y}",
             "age": lambda time, now: age(now - time),
@@ -144,10 +145,8 @@ class Frame:
             if answer := self.unchanged(scope, etag):
                 return answer
             headers["ETag"] = f"W/{etag}"
-        if accepts_gzip(header(scope, b"accept-encoding")):
-            body = gzip.compress(body, 5, mtime=0)
-            headers["Content-Encoding"] = "gzip"
-        return Response(body, status, headers, media_type="text/html; charset=utf-8")
+        body, coding = coded(scope, body)
+        return Response(body, status, {**headers, **coding}, media_type="text/html; charset=utf-8")
 
     async def changed(self, request: Request, change: Callable[[], None], to: str) -> Response:
         """Do what a form asks for, then lead to the page that shows it."""
@@ -193,10 +192,15 @@ def route(path: str, build: Callable[[Request], Response]) -> Route:
     return Route(path, endpoint)
 
 
-def asked(scope: Scope) -> dict[str, str]:
+def given(scope: Scope) -> list[tuple[str, str]]:
     """The parameters of an address, without those left empty, as a form leaves them."""
     found = parse_qsl(scope["query_string"].decode("latin-1"))
-    return {name: value for name, value in found if name != "token"}
+    return [(name, value) for name, value in found if name != "token"]
+
+
+def asked(scope: Scope) -> dict[str, str]:
+    """The same by name; of several the last counts."""
+    return dict(given(scope))
 
 
 def number_in(request: Request) -> int:

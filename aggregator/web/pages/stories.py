@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from aggregator.errors import UnknownError
 from aggregator.model import Level
-from aggregator.publish import EVERYTHING, SelectionError, conditions, line, narrowed
+from aggregator.publish import EVERYTHING, conditions, line, narrowed, read_cursor
 from aggregator.text import sanitise
 from aggregator.web.auth import Change, Form, RefusedError
 from aggregator.web.pages.cards import (
@@ -26,7 +25,7 @@ from aggregator.web.pages.cards import (
     tie,
     told,
 )
-from aggregator.web.pages.frame import Frame, asked, number_in, route, subscribed_at
+from aggregator.web.pages.frame import Frame, given, number_in, route, subscribed_at
 from aggregator.web.pages.sources import source
 
 SHOWN = 25
@@ -61,18 +60,16 @@ class Stories:
         etag = self._frame.version_tag(scope)
         if answer := self._frame.unchanged(scope, etag):
             return answer
-        titles, parameters = self._site.topic_titles(), asked(scope)
-        before = parameters.pop("before", None)
-        parameters.setdefault("topic", next(iter(titles), NO_TOPIC))
-        if parameters["topic"] == NO_TOPIC:
-            del parameters["topic"]
-        try:
-            selection = narrowed(EVERYTHING, parameters.items())
-        except SelectionError as error:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "Not a question we know", str(error)) from None
+        titles, parameters = self._site.topic_titles(), given(scope)
+        before = read_cursor(cursor) if (cursor := dict(parameters).get("before")) is not None else None
+        if "topic" not in dict(parameters):
+            parameters.append(("topic", next(iter(titles), NO_TOPIC)))
+        further = [one for one in parameters if one[0] not in {"topic", "before"}]
+        selection = narrowed(
+            EVERYTHING, [one for one in parameters if one[0] != "before" and one != ("topic", NO_TOPIC)]
+        )
         stories, older = self._site.stories(selection, before=before, limit=SHOWN)
         overview = self._site.overview(ILL)
-        further = {name: value for name, value in parameters.items() if name != "topic"}
         values = {
             "section": "stories",
             "heading": titles.get(selection.topic, selection.topic) if selection.topic else "Everything",
@@ -81,7 +78,7 @@ class Stories:
             "topic": selection.topic,
             "no_topic": NO_TOPIC,
             "days": by_day(story_card(story, titles) for story in stories),
-            "older": older and {"topic": selection.topic or NO_TOPIC, **further, "before": older},
+            "older": older and {"topic": selection.topic or NO_TOPIC, **dict(further), "before": older},
             "before": before,
             "feed": subscribed_at(self._site.output_names(), selection),
             "overview": overview,
@@ -161,12 +158,16 @@ def _level(form: Form) -> Level:
     try:
         return Level(form.get("level", ""))
     except ValueError:
-        raise UnknownError("Entries belong together as an article or as a story.") from None
+        raise _not_understood("Entries belong together as an article or as a story.") from None
 
 
 def _other(form: Form) -> int:
     """The entry that a person means by its number, or by the address of its page."""
     found = re.fullmatch(r"(?:\S*/entries/)?([0-9]{1,18})", form.get("other", "").strip())
     if found is None:
-        raise UnknownError("Give the number of the other entry, or the address of its page here.")
+        raise _not_understood("Give the number of the other entry, or the address of its page here.")
     return int(found[1])
+
+
+def _not_understood(text: str) -> RefusedError:
+    return RefusedError(HTTPStatus.BAD_REQUEST, "Not understood", text)
