@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from aggregator import link
 from aggregator.errors import UnknownError
 from aggregator.model import Attribution, Entry, Level, New, Revised, Subscription
-from aggregator.store import Links, Store, open_store
+from aggregator.store import Linkable, Store, open_store
 from tests.test_store import DAY, HOUR, NOW, check_sound, entry, hash_of, id_of, polled, sql
 
 WARTA, KABAR, SALINAN = (f"https://{name}.example/feed" for name in ("warta", "kabar", "salinan"))
@@ -182,6 +183,40 @@ def test_the_order_of_arrival_does_not_matter_to_articles(
         assert stories(store) == stories_online
 
 
+@pytest.mark.parametrize("page", [1, 2, 5])
+def test_it_does_not_matter_how_many_are_looked_at_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    found = []
+    for size in (100, page):
+        monkeypatch.setattr(link, "PAGE", size)
+        with opened(tmp_path / f"{size}.db") as store:
+            for feed in OUTLETS:
+                comes(store, *(came for came, by in reversed(POOL) if by == feed), by=feed)
+            found.append((articles(store), stories(store), fingerprints(store)))
+            link.relink(store, lambda: NOW + DAY)
+            check_sound(store.path)
+            found.append((articles(store), stories(store), fingerprints(store)))
+    assert found[1:] == found[:-1]
+
+
+def fingerprints(store: Store) -> dict[str, str]:
+    """By the keys of the entries."""
+    found = sql(
+        store.path, "SELECT key, hex(article) || hex(story) FROM entries JOIN fingerprints ON entry_id = id"
+    )
+    return {row[0]: row[1] for row in found}
+
+
+def test_what_is_dated_far_apart_is_not_one_article_by_its_guid(store: Store) -> None:
+    guid = "https://warta.example/prakiraan"
+    comes(store, replace(told("a", FLOOD), guid=guid))
+    comes(store, replace(told("b", MARKET, hours=6 * 24), guid=guid), by=KABAR, hours=7 * 24)
+    comes(store, replace(told("c", SHIPS, hours=14 * 24), guid=guid), by=SALINAN, hours=15 * 24)
+    assert articles(store) == groups("a b", "c")
+    assert methods(store, "b") == ["guid"]
+
+
 # -------------------------------------------------------------------------------- corrections
 
 
@@ -257,16 +292,16 @@ def test_a_revision_that_says_nothing_new_is_not_significant(store: Store) -> No
 
 
 def test_a_fault_of_ours_costs_no_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = link._relate
+    original = link._Relating.relate
 
-    def fail(links: Links, one: object, prints: object) -> None:
-        if getattr(one, "uid", None) == store_uid:
+    def fail(self: link._Relating, entry: Linkable) -> None:
+        if entry.uid == store_uid:
             raise ZeroDivisionError
-        original(links, one, prints)  # type: ignore[arg-type]
+        original(self, entry)
 
     comes(store, ORIGINAL)
     store_uid = _uid("copy", SALINAN)
-    monkeypatch.setattr(link, "_relate", fail)
+    monkeypatch.setattr(link._Relating, "relate", fail)
     comes(store, REPUBLISHED, told("flood", FLOOD), by=SALINAN)
     assert articles(store) == groups("original", "copy", "flood")
     monkeypatch.undo()

@@ -15,11 +15,11 @@ import struct
 import unicodedata
 from bisect import bisect
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache, reduce
+from functools import cache, lru_cache, reduce
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from operator import or_
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -71,8 +71,7 @@ class Likeness(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """All of an entry that `same` looks at.
 
     Attributes:
@@ -110,7 +109,7 @@ class Fingerprint:
     dates: tuple[int, ...] = ()
     weekdays: int = 0
     names: tuple[int, ...] = ()
-    keys: tuple[int, ...] = field(default=(), compare=False)
+    keys: tuple[int, ...] = ()
 
     def pack(self) -> bytes:
         """The fingerprint as bytes, about 340 for a text of 200 words."""
@@ -134,24 +133,26 @@ class Fingerprint:
         """What `pack` was called on, without its keys."""
         flags, at, outlet, size, weekdays, credited, *lengths = _HEAD.unpack_from(packed)
         place = _HEAD.size
-        outlets = struct.unpack_from(f"<{credited}I", packed, place)
+        outlets = struct.unpack_from(f"<{credited}I", packed, place) if credited else ()
         place += 4 * credited
-        longs = iter(struct.unpack_from(f"<{(flags & 7).bit_count()}q", packed, place))
-        place += 8 * (flags & 7).bit_count()
+        count = (flags & 7).bit_count()
+        longs = iter(struct.unpack_from(f"<{count}q", packed, place))
         url, guid, title = (next(longs) if flags & bit else None for bit in (1, 2, 4))
-        numbers = struct.unpack_from(f"<{sum(lengths)}H", packed, place)
-        parts, start = [], 0
-        for length in lengths:
-            parts.append(numbers[start : start + length])
-            start += length
-        words, title_numbers, lead, sample, counts, dates, names = parts
+        numbers = _shorts(sum(lengths)).unpack_from(packed, place + 8 * count)
+        one, two, three, four, five, six, _ = accumulate(lengths)
         return Fingerprint(
-            at, outlet, outlets, url, guid, title, bool(flags & 8), words, title_numbers,
-            size, lead, sample, counts, dates, weekdays, names,
+            at, outlet, outlets, url, guid, title, bool(flags & 8),
+            numbers[:one], numbers[one:two], size, numbers[two:three], numbers[three:four], numbers[four:five],
+            numbers[five:six], weekdays, numbers[six:],
         )  # fmt: skip
 
 
 _HEAD = struct.Struct("<BiIHBB7B")
+
+
+@cache
+def _shorts(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}H")
 
 
 # ------------------------------------------------------------------------------------- words
@@ -220,6 +221,7 @@ _WEEKDAYS = {
     for number, name in enumerate(names.split())
     if name != "_"
 }
+_TELLING = _NUMBER_WORDS.union(_INDONESIAN, _MONTHS, _WEEKDAYS)
 _STANDING = frozenset(
     """
     hari harian malam pagi siang sore besok kemarin pekan terpopuler populer terkini terbaru jadwal prakiraan ramalan zodiak cuaca kurs harga
@@ -370,7 +372,7 @@ def fingerprint(
     hashes = _hashes
     tokens = _words(own)
     numbers, dates, weekdays = _facts(own, tokens)
-    known = [value for token in tokens if (value := hashes[token])]
+    known = list(filter(None, map(hashes.__getitem__, tokens)))
     pairs = [(first >> 7 ^ second) & 0xFFFF for first, second in pairwise(known)]
     sample = sorted(set(pairs))
     names = {hashes[name] & 0xFFFF for name in set(_NAME.findall(own)) if name not in _POWERS} - {0}
@@ -420,7 +422,7 @@ def _facts(text: str, words: list[str]) -> tuple[list[int], list[int], int]:
     """Hashes of a text's numbers, digits before words; its days; its weekdays."""
     numbers: list[str] = []
     dates: list[int] = []
-    distinct = set(words)
+    marks = _TELLING.intersection(words)
     for number, follower in _NUMBER.findall(text):
         number = number.rstrip(".,:/-")
         if (month := _MONTHS.get(follower.lower())) and number.isdecimal() and len(number) < 3:
@@ -431,17 +433,17 @@ def _facts(text: str, words: list[str]) -> tuple[list[int], list[int], int]:
             dates.append(date)
         elif not (len(number) == 4 and number.startswith(("19", "20"))):  # a year says little
             numbers.append(re.sub(r"\D", "", number))
-    for mark in () if dates else sorted(_MONTHS.keys() & distinct, key=words.index):  # "Oct. 7"
+    for mark in () if dates else sorted(_MONTHS.keys() & marks, key=words.index):  # "Oct. 7"
         for place in [n for n, word in enumerate(words[:-1]) if word == mark]:
             day = words[place + 1]
             if day.isdecimal() and len(day) < 3:
                 dates.append(_day_of_year(int(day), _MONTHS[mark]))
                 numbers = [number for number in numbers if number != day]
-    spelled = _NUMBER_WORDS & distinct
-    if "lima" in spelled and _INDONESIAN.isdisjoint(distinct):
+    spelled = _NUMBER_WORDS & marks
+    if "lima" in spelled and _INDONESIAN.isdisjoint(marks):
         spelled -= {"lima"}
     numbers += [_NUMERALS[word] for word in sorted(spelled, key=words.index)]
-    weekdays = reduce(or_, (_WEEKDAYS[word] for word in _WEEKDAYS.keys() & distinct), 0)
+    weekdays = reduce(or_, (_WEEKDAYS[word] for word in _WEEKDAYS.keys() & marks), 0)
     return (
         list(dict.fromkeys(_hashes[number] & 0xFFFF for number in numbers)),
         [date for date in dict.fromkeys(dates) if date],

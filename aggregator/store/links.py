@@ -4,15 +4,14 @@
 decided; it decides nothing.
 """
 
-import json
 import sqlite3
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import chain
+from datetime import datetime
+from itertools import chain, islice
+from operator import itemgetter
 
 from aggregator.errors import StoreError, UnknownError
 from aggregator.model import Edge, Level
@@ -64,8 +63,10 @@ class Linkable:
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """By what an entry is compared: packed, and the keys by which others find it."""
+    """By what an entry is compared: its date; packed, and the keys by which others find it."""
 
+    entry_id: int
+    at: datetime
     article: bytes
     article_keys: tuple[int, ...]
     story: bytes
@@ -124,10 +125,11 @@ class Links:
         self.now = now
         self.before = before or {}
         self._stories: set[int] = set()
-        self._last = db.execute("SELECT max(entry_id) FROM fingerprints").fetchone()[0] or 0
+        self._newest = db.execute("SELECT max(entry_id) FROM fingerprints").fetchone()[0] or 0
+        self._newest_before = self._newest
         self._corrected = db.execute("SELECT 1 FROM corrections LIMIT 1").fetchone() is not None
 
-    def read(self, ids: Sequence[int]) -> tuple[Linkable, ...]:
+    def read(self, ids: Collection[int]) -> tuple[Linkable, ...]:
         """Entries, by ascending id."""
         found = []
         for part in chunks(sorted(ids)):
@@ -165,15 +167,13 @@ class Links:
 
     # ---------------------------------------------------------------------------- furniture
 
-    def count(self, entry: Linkable, keys: Sequence[int], title_key: int) -> tuple[int, ...]:
-        """Note which paragraphs an entry holds at its ends; returns those that were not noted of it before."""
-        return tuple(
-            row[0]
-            for row in self._db.execute(
-                """INSERT OR IGNORE INTO paragraphs (feed_id, entry_id, title_key, key)
-                   SELECT ?, ?, ?, value FROM json_each(?) RETURNING key""",
-                (entry.feed_id, entry.id, title_key, json.dumps(keys)),
-            ).fetchall()
+    def count(self, held: Iterable[tuple[Linkable, Iterable[int], int]]) -> None:
+        """Note which paragraphs entries hold at their ends, and under which title."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO paragraphs (feed_id, key, entry_id, title_key) VALUES (?, ?, ?, ?)",
+            sorted(
+                (entry.feed_id, key, entry.id, title_key) for entry, keys, title_key in held for key in keys
+            ),
         )
 
     def uncount(self, entry: Linkable, keys: Iterable[int]) -> None:
@@ -183,46 +183,51 @@ class Links:
             [(entry.feed_id, key, entry.id) for key in keys],
         )
 
-    def titles_over(self, feed_id: int, keys: Sequence[int], enough: int) -> dict[int, int]:
-        """Under how many different titles a feed has each of some paragraphs; nothing is counted far beyond enough."""
-        if not keys:
-            return {}
+    def common(self, feed_id: int, keys: Collection[int], enough: int) -> frozenset[int]:
+        """Those of some paragraphs that a feed has under enough different titles; few entries are looked at for each."""
         found = self._db.execute(
-            """SELECT value, (SELECT count(DISTINCT title_key) FROM (
-                                  SELECT title_key FROM paragraphs p WHERE p.feed_id = ? AND p.key = value LIMIT ?))
-                 FROM json_each(?)""",
-            (feed_id, 8 * enough, json.dumps(keys)),
+            """SELECT value FROM json_each(:keys)
+                WHERE (SELECT count(DISTINCT title_key) FROM (
+                         SELECT title_key FROM paragraphs WHERE feed_id = :feed AND key = value LIMIT :most)) >= :enough""",
+            {"keys": _listed(keys), "feed": feed_id, "most": 8 * enough, "enough": enough},
         )
-        return {row[0]: row[1] for row in found}
+        return frozenset(row[0] for row in found)
 
-    def holding(self, feed_id: int, keys: Iterable[int]) -> tuple[int, ...]:
+    def holding(self, feed_id: int, keys: Iterable[int]) -> frozenset[int]:
         """The entries of a feed that hold one of these paragraphs."""
-        found: set[int] = set()
-        for key in keys:
-            found.update(
-                row[0]
-                for row in self._db.execute(
-                    "SELECT entry_id FROM paragraphs WHERE feed_id = ? AND key = ?", (feed_id, key)
-                )
-            )
-        return tuple(sorted(found))
+        found = self._db.execute(
+            f"SELECT entry_id FROM paragraphs WHERE feed_id = ?2 AND key IN {LISTED}",
+            (_listed(keys), feed_id),
+        )
+        return frozenset(row[0] for row in found)
 
     # ------------------------------------------------------------------------- fingerprints
 
-    def put(self, entry: Linkable, prints: Prints) -> None:
-        """Keep by what an entry is compared. Keys that it had before only cost a comparison, until it is dropped."""
-        self._last = max(self._last, entry.id)
-        self._db.execute(
+    def put(self, prints: Collection[Prints]) -> None:
+        """Keep by what entries are compared. Keys that one had before only cost a comparison, until it is dropped."""
+        self._newest_before = self._newest
+        self._newest = max([self._newest, *(one.entry_id for one in prints)])
+        self._db.executemany(
             "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?, ?)",
-            (entry.id, stamp(entry.at), prints.article, prints.story),
+            [(one.entry_id, stamp(one.at), one.article, one.story) for one in prints],
         )
+        # In the order of the tables: neighbours lie on one page.
         self._db.executemany(
             "INSERT OR IGNORE INTO article_keys VALUES (?, ?)",
-            [(key, entry.id) for key in prints.article_keys],
+            sorted((key, one.entry_id) for one in prints for key in one.article_keys),
         )
         self._db.executemany(
-            "INSERT OR IGNORE INTO story_keys VALUES (?, ?)", [(key, entry.id) for key in prints.story_keys]
+            "INSERT OR IGNORE INTO story_keys VALUES (?, ?)",
+            sorted((key, one.entry_id) for one in prints for key in one.story_keys),
         )
+
+    def packed(self, entry_ids: Iterable[int]) -> dict[int, tuple[bytes, bytes]]:
+        """Packed fingerprint and signature of those entries that are in the index."""
+        found = self._db.execute(
+            f"SELECT entry_id, article, story FROM fingerprints WHERE entry_id IN {LISTED}",
+            (_listed(entry_ids),),
+        )
+        return {row[0]: (row[1], row[2]) for row in found}
 
     def drop(self, entry_ids: Iterable[int]) -> None:
         """Take entries out of the index; their keys stay until they are swept."""
@@ -254,40 +259,19 @@ class Links:
         )
         return tuple(row[0] for row in found)
 
-    def like_articles(
-        self, entry: Linkable, keys: Sequence[int], window: timedelta, limit: int
-    ) -> tuple[tuple[int, bytes], ...]:
-        """Other entries of the window that share keys of articles with one, those that share most first.
+    def like_articles(self, entry_id: int, keys: Sequence[int], limit: int) -> list[int]:
+        """Other entries that share keys of articles with one, those that share most first.
 
-        Returns:
-            Id and packed fingerprint of each.
+        For one that was put last, and is newer than all before it, only those that came before: the later ones find it.
         """
-        holders = self._holders("article_keys", entry.id, keys)
-        if entry.id < self._last:
-            holders += self._holders("article_keys", entry.id, keys, later=True)
-        best = _sharing_most(holders, limit)
-        found = self._db.execute(
-            f"""SELECT entry_id, article FROM fingerprints
-                 WHERE entry_id IN {LISTED} AND at BETWEEN ?2 AND ?3""",
-            (_listed(best), stamp(entry.at - window), stamp(entry.at + window)),
-        )
-        return tuple((row[0], row[1]) for row in found)
+        holders = self._holders("article_keys", entry_id, keys)
+        if entry_id <= self._newest_before:
+            holders += self._holders("article_keys", entry_id, keys, later=True)
+        return _sharing_most(holders, limit)
 
-    def like_stories(
-        self, entry: Linkable, keys: Sequence[int], window: timedelta, limit: int
-    ) -> tuple[tuple[int, int, bytes], ...]:
-        """Entries of the window that came before one, are in a story, and share keys of stories with it.
-
-        Returns:
-            Id, story and packed signature of each, of those that share most.
-        """
-        best = _sharing_most(self._holders("story_keys", entry.id, keys), limit)
-        found = self._db.execute(
-            f"""SELECT f.entry_id, e.story_id, f.story FROM fingerprints f JOIN entries e ON e.id = f.entry_id
-                 WHERE f.entry_id IN {LISTED} AND f.at BETWEEN ?2 AND ?3 AND e.story_id IS NOT NULL""",
-            (_listed(best), stamp(entry.at - window), stamp(entry.at + window)),
-        )
-        return tuple((row[0], row[1], row[2]) for row in found)
+    def like_stories(self, entry_id: int, keys: Sequence[int], limit: int) -> list[int]:
+        """Entries that came before one and share keys of stories with it, those that share most first."""
+        return _sharing_most(self._holders("story_keys", entry_id, keys), limit)
 
     def _holders(
         self, table: str, entry_id: int, keys: Sequence[int], *, later: bool = False
@@ -297,11 +281,11 @@ class Links:
         # Joined, they cost a third of what a row for each would.
         found = self._db.execute(
             f"""SELECT (SELECT group_concat(entry_id) FROM (
-                           SELECT entry_id FROM {table} WHERE key = k.value AND entry_id {where} LIMIT {HOLDERS}))
-                  FROM json_each(:keys) k""",
-            {"id": entry_id, "keys": json.dumps(keys)},
+                           SELECT entry_id FROM {table} WHERE key = k.value AND entry_id {where} LIMIT {HOLDERS})) AS some
+                  FROM json_each(:keys) k WHERE some NOT NULL""",
+            {"id": entry_id, "keys": _listed(keys)},
         )
-        return [row[0].split(",") for row in found if row[0]]
+        return [some.split(",") for (some,) in found]
 
     # -------------------------------------------------------------------------------- edges
 
@@ -482,10 +466,19 @@ class Links:
         self._enter(article_id, story_id)
         self._stories.update(one for one in (before, story_id) if one is not None)
 
-    def articles_of(self, story_id: int) -> tuple[int, ...]:
-        """The articles of a story."""
-        found = self._db.execute("SELECT id FROM articles WHERE story_id = ? ORDER BY id", (story_id,))
-        return tuple(row[0] for row in found)
+    def join_stories(self, story_id: int, other_id: int) -> None:
+        """Put all that is in the second story into the first."""
+        for table in ("articles", "entries"):
+            self._db.execute(f"UPDATE {table} SET story_id = ? WHERE story_id = ?", (story_id, other_id))
+        self._stories.update((story_id, other_id))
+
+    def stories_of(self, entry_ids: Iterable[int]) -> dict[int, int]:
+        """The stories of those entries that are in one."""
+        found = self._db.execute(
+            f"SELECT id, story_id FROM entries WHERE id IN {LISTED} AND story_id IS NOT NULL",
+            (_listed(entry_ids),),
+        )
+        return {row[0]: row[1] for row in found}
 
     def entries_of(self, story_id: int) -> tuple[int, ...]:
         """The entries of a story."""
@@ -628,11 +621,14 @@ def _listed(numbers: Iterable[object]) -> str:
     return f"[{','.join(map(str, numbers))}]"
 
 
-def _sharing_most(holders: Iterable[Sequence[str]], limit: int) -> list[str]:
+def _sharing_most(holders: Iterable[list[str]], limit: int) -> list[int]:
     """The entries that hold most keys; of those that share one key only a few, whose key is rarest."""
-    shared = Counter(chain(*sorted(holders, key=len))).most_common(limit)
-    several = bisect_left(shared, -1, key=lambda one: -one[1])
-    return [one for one, _ in shared[: several + SINGLES]]
+    rarest_first = sorted(holders, key=len)
+    shared = Counter(chain.from_iterable(rarest_first))
+    several = [one for one in shared.items() if one[1] > 1]
+    several.sort(key=itemgetter(1), reverse=True)
+    singles = islice((one for one, count in shared.items() if count == 1), SINGLES)
+    return list(map(int, islice(chain((one for one, _ in several), singles), limit)))
 
 
 def recount_article(db: sqlite3.Connection, article_id: int) -> None:
