@@ -130,8 +130,9 @@ def run(context: Context, host: str, port: int) -> None:
 
     Any address but this machine's own needs a password, `web: password:` in feeds.yaml, or AGGREGATOR_TOKEN.
     """
-    from aggregator import daemon
+    from aggregator import daemon, memory
 
+    memory.economise()
     context.log("INFO")
     daemon.run(
         context.config, db=context.db, host=host, port=port, token=os.environ.get("AGGREGATOR_TOKEN") or None
@@ -148,6 +149,9 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
 
     Exit code 1 says that some feeds could not be read; each is named with the reason.
     """
+    from aggregator import memory
+
+    memory.economise()
     started = time.monotonic()
     with context.open() as aggregator:
         asked = asyncio.run(aggregator.update_lists())

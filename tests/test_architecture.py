@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "aggregator"
 FLOORS = (
     {"errors"},
     {"model"},
-    {"text", "files", "notify"},
+    {"text", "files", "memory", "notify"},
     {"logs"},
     {"fetch", "config", "store"}
     | {

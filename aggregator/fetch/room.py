@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-SIZE = 8 * 1024 * 1024
+SIZE = 4 * 1024 * 1024
 """Bytes of documents that all tasks together may hold before larger ones have to wait."""
 SMALL = 128 * 1024
 """Bytes that a task may hold in any case: ordinary feeds never wait for others."""
