@@ -9,10 +9,7 @@
 wrk and nginx are packages of Debian; without them `serving` is left out. benchmarks/README.md says how to read it.
 """
 
-import argparse
-import os
 import pickle
-import platform
 import re
 import shutil
 import socket
@@ -33,8 +30,8 @@ from aggregator.publish import EVERYTHING, Channel, Format, Fragments, Rendered,
 from aggregator.store import open_store
 from benchmarks.feeds import Plan
 from benchmarks.feeds import serving as publishers
-from benchmarks.refresh import Ours, WrongResultError, byte_code_kept, prepared, run
-from benchmarks.throughput import Figure, running
+from benchmarks.refresh import Ours, WrongResultError, prepared, run
+from benchmarks.throughput import Figure, run_parts, running
 
 T = TypeVar("T")
 
@@ -212,24 +209,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {"rendering": rendering, "ser
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 if a part did not do the work that it measures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.serve", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"one of {', '.join(PARTS)} (default: all)")
-    chosen = parser.parse_args(arguments).parts or list(PARTS)
-    if unknown := [part for part in chosen if part not in PARTS]:
-        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    print(f"python {platform.python_version()}, processors {os.cpu_count()}")
-    with byte_code_kept():
-        for part in chosen:
-            print(part, flush=True)
-            try:
-                for figure in PARTS[part]():
-                    print(figure, flush=True)
-            except WrongResultError as error:
-                print(f"not a valid run: {error}", file=sys.stderr)
-                return 1
-    return 0
+    return run_parts("serve", (__doc__ or "").partition("\n")[0], PARTS, arguments)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -314,26 +314,44 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 1 if a part did not do the work that it measures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.throughput", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"one of {', '.join(PARTS)} (default: all)")
-    chosen = parser.parse_args(arguments).parts or list(PARTS)
-    if unknown := [part for part in chosen if part not in PARTS]:
-        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+def run_parts(
+    name: str,
+    about: str,
+    parts: Mapping[str, Callable[[], Iterator[Figure]]],
+    arguments: Sequence[str] | None,
+) -> int:
+    """The command line of a benchmark in parts: prints each one's figures.
+
+    Args:
+        name: of the benchmark's module.
+        about: the first line of its help.
+        parts: by name, in the order in which they run.
+        arguments: of the command line.
+
+    Returns:
+        1 if a part did not do the work that it measures.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"one of {', '.join(parts)} (default: all)")
+    chosen = parser.parse_args(arguments).parts or list(parts)
+    if unknown := [part for part in chosen if part not in parts]:
+        parser.error(f"no part {unknown[0]!r}; there are {', '.join(parts)}")
     print(f"python {platform.python_version()}, processors {os.cpu_count()}")
     with byte_code_kept():
         for part in chosen:
             print(part, flush=True)
             try:
-                for figure in PARTS[part]():
+                for figure in parts[part]():
                     print(figure, flush=True)
             except WrongResultError as error:
                 print(f"not a valid run: {error}", file=sys.stderr)
                 return 1
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    return run_parts("throughput", (__doc__ or "").partition("\n")[0], PARTS, arguments)
 
 
 if __name__ == "__main__":
