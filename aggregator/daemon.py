@@ -51,8 +51,8 @@ COUNT = timedelta(minutes=10)
 """How often the trend indices are brought up to date."""
 LISTS = timedelta(minutes=1)
 """How often it is looked whether a remote list is due."""
-PATIENCE = 0.05
-"""How long, in seconds, a piece of polling's work lets readers go first; then it is its turn."""
+PATIENCE, TURN = 0.05, 0.02
+"""How long, in seconds, polling lets readers go first; and how long it then works before it does so again."""
 GRACE = 2.5
 """How long, in seconds, polls and answers may go on after the signal to stop; the whole end takes up to 5 s."""
 
@@ -97,6 +97,7 @@ class Daemon:
         self._pollers = AsyncExitStack()
         self._store_troubled = False
         self._beat_at = 0.0
+        self._turn_until = 0.0
         self._metrics = Metrics(
             aggregator.store.census,
             clock=aggregator.clock,
@@ -387,9 +388,14 @@ class Daemon:
 
     def _give_way(self) -> None:
         """Wait, in the worker, while a request is being answered: the two would take turns, and both be slow."""
-        end = time.monotonic() + PATIENCE
-        while self._server is not None and self._server.server_state.tasks and time.monotonic() < end:
+        if self._server is None or not self._server.server_state.tasks:
+            return
+        now = time.monotonic()
+        if now < self._turn_until:
+            return
+        while self._server.server_state.tasks and time.monotonic() < now + PATIENCE:
             time.sleep(0.002)
+        self._turn_until = time.monotonic() + TURN
 
     def _recorded(self, outcome: PollOutcome, recorded: Recorded) -> None:
         self._report(outcome, recorded)

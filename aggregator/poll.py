@@ -609,7 +609,9 @@ class Poller:
 
     async def _record(self, outcomes: Sequence[PollOutcome]) -> None:
         try:
-            results = await self._on_worker(lambda: self._store.record(outcomes, self._clock(), self._link))
+            results = await self._on_worker(
+                lambda: self._store.record(outcomes, self._clock(), self._link, self._give_way)
+            )
         except StoreError as error:
             # Only work is lost: the leases end, and the feeds are polled again.
             self.unrecorded += len(outcomes)

@@ -79,6 +79,7 @@ class Records(Database):
         outcomes: Sequence[PollOutcome],
         now: datetime,
         link: Callable[[Links, Sequence[int]], None] | None = None,
+        give_way: Callable[[], None] = lambda: None,
     ) -> tuple[Recorded, ...]:
         """Write everything that a group of polls learned, in one transaction.
 
@@ -90,18 +91,22 @@ class Records(Database):
             now: the time that new entries are first seen at.
             link: finds what the new and revised entries belong to, within the same
                 transaction; None: each new one is an article of its own.
+            give_way: called before each piece of work; may wait a moment for what is more urgent.
 
         Returns:
             What was written, in the order of `outcomes`.
         """
         with self._write() as db:
             recordings = [Recording(db, outcome, stamp(now)) for outcome in outcomes]
-            recorded = tuple(recording.run() for recording in recordings)
+            recorded = []
+            for recording in recordings:
+                give_way()
+                recorded.append(recording.run())
             before = {entry: text for recording in recordings for entry, text in recording.before.items()}
             written = [entry for recording in recordings for entry in (*recording.before, *recording.new)]
             if link and written:
                 link(Links(db, now, before), written)
-            return recorded
+            return tuple(recorded)
 
 
 class Recording:
