@@ -31,6 +31,7 @@ from aggregator.push import Push
 from aggregator.store import Recorded, SubscriptionChanges
 from aggregator.text import masked
 from aggregator.web import check_bind, hosts_of, make_app
+from aggregator.web.live import Answering
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -91,7 +92,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._reloaded = asyncio.Event()
         self._publishing = asyncio.Lock()
-        self._server: uvicorn.Server | None = None
+        self._answering: Answering | None = None
         self._poller: Poller | None = None
         self._push: Push | None = None
         self._pollers = AsyncExitStack()
@@ -150,14 +151,18 @@ class Daemon:
         await asyncio.to_thread(self._aggregator.subscribe)
         url = _url(self._host, listener.getsockname()[1])
         await asyncio.to_thread(self._aggregator.serve_at, url, hub=True)
-        self._server = server = _server(
-            self._aggregator,
-            hosts_of(self._host, self._aggregator.settings.public_url),
-            self._token,
-            self._metrics,
-            lambda: self._push,
-            self._stopping.is_set,
+        self._answering = Answering(
+            make_app(
+                self._aggregator,
+                hosts=hosts_of(self._host, self._aggregator.settings.public_url),
+                token=self._token,
+                metrics=self._metrics.exposition,
+                push=lambda: self._push,
+                stopping=self._stopping.is_set,
+            )
         )
+        # Who asks is taken from a header only where there is a web server in front, on this machine.
+        server = _server(self._answering, behind_another=self._aggregator.settings.public_url is not None)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         heart = [
             asyncio.create_task(work)
@@ -388,12 +393,12 @@ class Daemon:
 
     def _give_way(self) -> None:
         """Wait, in the worker, while a request is being answered: the two would take turns, and both be slow."""
-        if self._server is None or not self._server.server_state.tasks:
+        if self._answering is None or not self._answering.number:
             return
         now = time.monotonic()
         if now < self._turn_until:
             return
-        while self._server.server_state.tasks and time.monotonic() < now + PATIENCE:
+        while self._answering.number and time.monotonic() < now + PATIENCE:
             time.sleep(0.002)
         self._turn_until = time.monotonic() + TURN
 
@@ -447,14 +452,7 @@ def _told(changes: SubscriptionChanges) -> str:
     )
 
 
-def _server(
-    aggregator: Aggregator,
-    hosts: frozenset[str],
-    token: str | None,
-    metrics: Metrics,
-    push: Callable[[], Push | None],
-    stopping: Callable[[], bool],
-) -> "uvicorn.Server":
+def _server(app: Answering, *, behind_another: bool) -> uvicorn.Server:
     class Server(uvicorn.Server):
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -462,20 +460,12 @@ def _server(
 
     return Server(
         uvicorn.Config(
-            make_app(
-                aggregator,
-                hosts=hosts,
-                token=token,
-                metrics=metrics.exposition,
-                push=push,
-                stopping=stopping,
-            ),
+            app,
             access_log=False,
             date_header=True,
             lifespan="off",
             log_config=None,
-            # Who asks is taken from a header only where there is a web server in front, on this machine.
-            proxy_headers=aggregator.settings.public_url is not None,
+            proxy_headers=behind_another,
             server_header=False,
             timeout_graceful_shutdown=1,
             ws="none",

@@ -431,31 +431,48 @@ def test_it_waits_for_a_locked_database_and_says_so_once(
     ]
 
 
-def test_polling_gives_way_to_readers_but_not_for_ever(tmp_path: Path) -> None:
-    import uvicorn
-
+def test_polling_gives_way_to_readers_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from aggregator import config
     from aggregator.app import Aggregator
     from aggregator.daemon import PATIENCE
     from aggregator.daemon import Daemon as Service
+    from aggregator.web.live import Answering
 
     settings = config.load(configure(tmp_path), environ={})
+
+    monkeypatch.setattr("aggregator.daemon.TURN", 60.0)
+
+    async def never(*_: object) -> Any:
+        await asyncio.Event().wait()
 
     async def main() -> None:
         with Aggregator(settings) as aggregator:
             service = Service(aggregator, load=lambda: settings, watched=list, port=0)
-            server = service._server = uvicorn.Server(uvicorn.Config(lambda: None))
+            answering = service._answering = Answering(never)
 
             def waited() -> float:
                 began = time.monotonic()
                 service._give_way()
                 return time.monotonic() - began
 
-            assert waited() < PATIENCE
-            answering = asyncio.create_task(asyncio.sleep(60))
-            server.server_state.tasks.add(answering)  # as while a request is answered
-            assert PATIENCE <= waited() < 20 * PATIENCE
-            answering.cancel()
+            async def asked(path: str) -> None:
+                request = asyncio.create_task(answering({"type": "http", "path": path}, never, never))
+                requests.append(request)
+                await asyncio.sleep(0)
+
+            requests: list[asyncio.Task[None]] = []
+            assert waited() < PATIENCE, "nobody asks"
+            await asked("/live")
+            assert waited() < PATIENCE, "a page is open, and listens"
+            await asked("/")
+            assert PATIENCE <= waited() < 20 * PATIENCE, "somebody waits for an answer"
+            assert waited() < PATIENCE, "now it is polling's turn"
+            for request in requests:
+                request.cancel()
+            await asyncio.gather(*requests, return_exceptions=True)
+            assert answering.number == 0
 
     asyncio.run(main())
 

@@ -114,6 +114,7 @@ def make_app(
     from aggregator.web.auth import Access, Change, Form, RefusedError, Visitor, host_name, local
     from aggregator.web.feeds import Feeds, coded, header, send_document
     from aggregator.web.hub import HubPages
+    from aggregator.web.live import PATH as LIVE
     from aggregator.web.live import Live
     from aggregator.web.pages import Pages, static_files
 
@@ -181,7 +182,7 @@ def make_app(
     router = Router(
         [
             *pages.routes(),
-            Route("/live", Live(site.version, stopping), methods=["GET"]),
+            Route(LIVE, Live(site.version, stopping), methods=["GET"]),
             Route("/opml", opml),
             Route("/healthz", healthz),
             Route("/metrics", numbers),

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aggregator.errors import AggregatorError
 from aggregator.web.auth import RefusedError
 
+PATH = "/live"
 LOOK = 0.5
 """Seconds between two looks at the version."""
 HEARTBEAT = 15.0
@@ -77,6 +78,27 @@ class Live:
         finally:
             self._open -= 1
             gone.cancel()
+
+
+class Answering:
+    """An ASGI application that counts the requests which another one is answering; pages that only listen are none.
+
+    Attributes:
+        number: how many they are now; may be read in any thread.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.number = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        counts = scope["type"] == "http" and scope["path"] != PATH
+        self.number += counts
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.number -= counts
 
 
 async def _until_gone(receive: Receive) -> None:
