@@ -65,9 +65,27 @@ class Language:
         cls, code: str, common: str, stems: str, forms: str, names: str, categories: str, on_topic: str
     ) -> "Language":
         """Reads space-separated lists; `forms` are patterns in which `_` stands for a stem."""
+        random = Random(code)
         inflected = [form.replace("_", stem) for form in forms.split() for stem in stems.split()]
-        vocabulary = tuple(dict.fromkeys([*common.split(), *inflected]))
-        return cls(code, vocabulary, *(tuple(part.split("; ")) for part in (names, categories, on_topic)))
+        # With the words above alone, any two texts would be about the same few things.
+        rare = [form.replace("_", invented_stem(random)) for form in forms.split() for _ in range(_RARE)]
+        random.shuffle(rare)
+        vocabulary = tuple(dict.fromkeys([*common.split(), *inflected, *rare]))
+        people = (f"{invented_stem(random)} {invented_stem(random)}".title() for _ in range(_RARE))
+        known = (*names.split("; "), *people)
+        return cls(code, vocabulary, known, *(tuple(part.split("; ")) for part in (categories, on_topic)))
+
+
+_RARE = 1_000
+"""Invented stems for each form of a language, and invented people."""
+
+
+def invented_stem(random: Random) -> str:
+    """A word that nobody has heard."""
+    return "".join(
+        random.choice("bcdfghjklmnprstvwy") + random.choice("aaeeiioou") + random.choice("   lmnrst").strip()
+        for _ in range(random.choice((2, 2, 3)))
+    )
 
 
 LANGUAGES = (

@@ -30,7 +30,7 @@ from urllib.parse import urlencode
 
 from aggregator.app import Aggregator
 from aggregator.web import make_app
-from benchmarks.feeds import LANGUAGES, Language
+from benchmarks.feeds import LANGUAGES, Language, invented_stem
 from benchmarks.refresh import WrongResultError
 
 END = datetime(2026, 6, 1, tzinfo=UTC)
@@ -65,7 +65,7 @@ class Tongue:
 
     def __init__(self, language: Language) -> None:
         random = Random(f"{SEED}/{language.code}")
-        stems = {_stem(random) for _ in range(_STEMS)}
+        stems = {invented_stem(random) for _ in range(_STEMS)}
         invented = [form.format(stem) for stem in sorted(stems) for form in _FORMS[language.code].split()]
         random.shuffle(invented)
         self.code = language.code
@@ -86,13 +86,6 @@ class Tongue:
         begin = number * 2_246_822_519 % (_POOL - 10)
         words = " ".join(self.spoken[begin : begin + 5 + number % 5]).capitalize()
         return f"{self.on_topic[number % len(self.on_topic)]}: {words}" if on_topic else words
-
-
-def _stem(random: Random) -> str:
-    return "".join(
-        random.choice("bcdfghjklmnprstvwy") + random.choice("aaeeiioou") + random.choice("   lmnrst").strip()
-        for _ in range(random.choice((2, 2, 3)))
-    )
 
 
 # ----------------------------------------------------------------------------------------- the store
