@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from aggregator import cadence, config, count, export, health, link, lists, poll
+from aggregator.duplicates import outlet_of
 from aggregator.errors import StoreError, UnknownError
 from aggregator.fetch import Fetcher
 from aggregator.model import (
@@ -83,6 +84,7 @@ class Belonging:
         copies: all entries of its article, itself included; `canonical` is the one that is shown for them.
         story: its story; None where it has not been linked.
         edges: what ties it to others, the surest first.
+        apart: the entries that a person has split from its text, and from its event.
     """
 
     entry: StoredEntry
@@ -90,6 +92,7 @@ class Belonging:
     canonical: int
     story: Story | None
     edges: tuple[Edge, ...]
+    apart: Mapping[Level, tuple[int, ...]]
 
 
 class Aggregator:
@@ -371,18 +374,33 @@ class Aggregator:
     # --------------------------------------------------------------------------------- reads
 
     def entry(self, entry_id: int) -> StoredEntry:
-        """One entry. Raises UnknownError where there is none."""
-        return self.store.entry(entry_id)
+        """One entry, its sources with their addresses where they are known. Raises UnknownError where there is none."""
+        entry = self.store.entry(entry_id)
+        if not entry.attributions or entry.story_id is None:
+            return entry
+        try:
+            return _sourced(entry, self.store.story(entry.story_id))
+        except UnknownError:  # it has just become part of another story
+            return entry
 
     def belonging(self, entry_id: int) -> Belonging:
         """What an entry belongs to, and why. Raises UnknownError where there is no such entry."""
         entry = self.store.entry(entry_id)
+        copies = self.copies(entry)
+        story = None if entry.story_id is None else self.store.story(entry.story_id)
+        apart = {
+            Level.ARTICLE: self.store.kept_apart(Level.ARTICLE, [entry_id]),
+            Level.STORY: self.store.kept_apart(Level.STORY, [copy.id for copy in copies]),
+        }
         return Belonging(
-            entry,
-            self.copies(entry),
+            entry if story is None else _sourced(entry, story),
+            copies,
             self.store.canonical(entry.article_id),
-            None if entry.story_id is None else self.store.story(entry.story_id),
-            self.store.edges(entry_id),
+            story,
+            tuple(
+                edge for edge in self.store.edges(entry_id) if {edge.a, edge.b}.isdisjoint(apart[edge.level])
+            ),
+            apart,
         )
 
     def split(self, entry_id: int, level: Level) -> None:
@@ -788,3 +806,15 @@ def _label(tag: Tag) -> str:
 
 def _minutes(duration: timedelta) -> str:
     return f"{duration / timedelta(minutes=1):.0f} minutes"
+
+
+def _sourced(entry: StoredEntry, story: Story) -> StoredEntry:
+    """An entry whose sources lead to where they first tell its story, as far as they do."""
+    first: dict[str | None, str | None] = {}
+    for telling in story.tellings:
+        if telling.url and telling.entry_id != entry.id:
+            first.setdefault(outlet_of(telling.outlet, telling.url), telling.url)
+    return replace(
+        entry,
+        attributions=tuple(replace(one, url=one.url or first.get(one.name)) for one in entry.attributions),
+    )

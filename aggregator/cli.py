@@ -23,10 +23,14 @@ import click
 from aggregator.errors import AggregatorError, ConfigError, UnknownError
 
 if TYPE_CHECKING:
-    from aggregator.app import Aggregator
-    from aggregator.model import Edge, FeedReport, Hit, Match, PollOutcome, StoredEntry, Subscription
+    from aggregator.app import Aggregator, Belonging
+    from aggregator.model import FeedReport, Hit, Level, Match, PollOutcome, StoredEntry, Subscription
     from aggregator.poll import Summary
     from aggregator.store import Recorded
+
+
+APART = 20
+"""Of the entries that one was split from so many are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,6 +581,8 @@ def _entry_object(entry: "StoredEntry") -> dict[str, Any]:
 @pass_context
 def why(context: Context, entry_id: int) -> None:
     """Show why an entry is where it is: its article, its story, what it names as its source, its tags."""
+    from aggregator.model import Level
+
     with context.open() as aggregator:
         belonging = aggregator.belonging(entry_id)
     entry = belonging.entry
@@ -585,13 +591,14 @@ def why(context: Context, entry_id: int) -> None:
     if entry.revision > 1:
         click.echo(f"revision {entry.revision}, changed {_stamp(entry.changed_at)}")
     for attribution in entry.attributions:
-        click.echo(f"says its source is {attribution.name}")
+        address = f": {attribution.url}" if attribution.url else ""
+        click.echo(f"says its source is {attribution.name}{address}")
 
     click.echo(f"\narticle {entry.article_id}: {_count(len(belonging.copies), 'entry', 'entries')}")
     for copy in belonging.copies:
         original = "  the original" if copy.id == belonging.canonical and len(belonging.copies) > 1 else ""
         click.echo(f"  {copy.id}: {_origin(copy)}{original}")
-    _show_edges(entry_id, (edge for edge in belonging.edges if edge.level == "article"))
+    _show_edges(entry_id, belonging, Level.ARTICLE)
 
     if (story := belonging.story) is not None:
         articles, feeds = _count(story.article_count, "article"), _count(story.feed_count, "feed")
@@ -601,7 +608,7 @@ def why(context: Context, entry_id: int) -> None:
             if telling.article_id not in seen:
                 seen.add(telling.article_id)
                 click.echo(f"  {telling.entry_id}: {telling.outlet}, {_stamp(telling.at)}: {telling.title}")
-        _show_edges(entry_id, (edge for edge in belonging.edges if edge.level == "story"))
+        _show_edges(entry_id, belonging, Level.STORY)
 
     for tag in entry.tags:
         if tag.aspect is None:
@@ -612,10 +619,14 @@ def why(context: Context, entry_id: int) -> None:
             _show_matches(match for match in entry.matches if match.topic == tag.topic)
 
 
-def _show_edges(entry_id: int, edges: Iterable["Edge"]) -> None:
-    for edge in edges:
-        other = edge.b if edge.a == entry_id else edge.a
-        click.echo(f"  with {other}: by {edge.method.removeprefix('by ')}, score {edge.score:.2f}")
+def _show_edges(entry_id: int, belonging: "Belonging", level: "Level") -> None:
+    for edge in belonging.edges:
+        if edge.level is level:
+            other = edge.b if edge.a == entry_id else edge.a
+            click.echo(f"  with {other}: by {edge.method.removeprefix('by ')}, score {edge.score:.2f}")
+    if others := belonging.apart[level]:
+        more = f" and {len(others) - APART} more" if len(others) > APART else ""
+        click.echo(f"  kept apart by hand from {', '.join(map(str, others[:APART]))}{more}")
 
 
 _story = click.option("--story", is_flag=True, help="Correct the story instead of the article.")

@@ -17,6 +17,7 @@ from aggregator import config, health, link, lists
 from aggregator.app import LATE, Aggregator, unmet
 from aggregator.errors import ConfigError, StoreError, UnknownError
 from aggregator.model import (
+    Attribution,
     FeedReport,
     FeedState,
     Level,
@@ -565,6 +566,29 @@ def test_an_entry_is_not_merged_with_itself(aggregator: Aggregator) -> None:
         with pytest.raises(UnknownError, match="entry 1 is one entry"):
             aggregator.merge(1, 1, level)
     assert not list(aggregator.store.query("SELECT * FROM corrections"))
+
+
+def test_a_source_leads_to_where_it_first_tells_the_story(
+    tmp_path: Path, server: Server, clock: Clock
+) -> None:
+    post = "Six people died when a navy ship fired at a boat off the coast of Venezuela, two officials said."
+    retold = "A boat was sunk near Venezuela and nobody survived the attack.&lt;p&gt;Source: The Washington Post&lt;/p&gt;"
+    server.add("/post", rss(item(1, "Six die as navy fires at boat", text=post), title="The Washington Post"))
+    server.add("/herald", rss(item(2, "Boat sunk near Venezuela", text=retold), title="Island Herald"))
+    with Aggregator(settings(tmp_path, server.url("/post"), server.url("/herald")), clock=clock) as it:
+        it.subscribe()
+        poll_all(it)
+        first, second = (it.store.entry(number) for number in (1, 2))
+        herald = first if first.feed_title == "Island Herald" else second
+        if first.story_id != second.story_id:
+            it.merge(1, 2, Level.STORY)
+        source = Attribution("The Washington Post", "https://warta.example/1")
+        assert it.store.entry(herald.id).attributions == (replace(source, url=None),)
+        assert it.entry(herald.id).attributions == (source,)
+        assert it.belonging(herald.id).entry.attributions == (source,)
+        it.split(herald.id, Level.STORY)
+        assert it.entry(herald.id).attributions == (replace(source, url=None),)
+        assert it.belonging(herald.id).apart == {Level.ARTICLE: (), Level.STORY: (3 - herald.id,)}
 
 
 def test_a_topic_that_is_taken_out_is_not_said_to_have_changed(

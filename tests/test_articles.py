@@ -73,6 +73,12 @@ def method(a: Fingerprint, b: Fingerprint) -> str | None:
         ),
         pytest.param(entry(), entry("Feri Munawar Ditemukan", outlet="X"), "text", id="another headline"),
         pytest.param(
+            entry(outlet="iNews"),
+            entry("Bangkai Feri di Selat Alas", outlet="iNews"),
+            "text",
+            id="a shorter headline of one outlet",
+        ),
+        pytest.param(
             entry(),
             entry("Feri Munawar Ditemukan", "\n".join(PARAGRAPHS[:1]).replace("iNews.id", "DEMOCRAZY.ID")),
             "text",
@@ -117,6 +123,11 @@ GOLD = (
     "Harga emas batangan Antam dibanderol Rp{} per gram pada perdagangan {} ({}/10/2025).\n"
     "Transaksi dengan nominal lebih dari Rp10 juta dikenakan PPh 22 sebesar 1,5 persen bagi pemegang NPWP."
 )
+BLURB = "Watch the latest videos from our correspondents around the world every day, subscribe now."
+RELEASE = (
+    "The team is pleased to release PostGIS 3.5.0{}! This version requires the database and the geometry library to be "
+    "at least at the newest level, and includes bug fixes. Thanks to all who tested it."
+)
 BACKGROUND = (
     "Sejak awal September, pasukan Amerika melancarkan serangan terhadap kapal di Karibia yang dituduh mengangkut narkoba. "
     "Pakar hukum internasional menilai serangan itu melanggar hukum karena para korban tidak pernah diadili."
@@ -150,6 +161,46 @@ BACKGROUND = (
             entry("Berita Terpopuler Hari Ini", "1. Banjir\n2. Timnas"),
             entry("Berita Terpopuler Hari Ini", "1. Longsor\n2. Tarif", NOON + timedelta(days=1)),
             id="standing title",
+        ),
+        *(
+            pytest.param(
+                entry(title, teaser, outlet="Bisnis.com"),
+                entry(title, teaser, NOON + timedelta(hours=22), outlet="Bisnis.com"),
+                id=f"standing title and teaser: {title}",
+            )
+            for title, teaser in (
+                (
+                    "Harga Emas Antam Hari Ini",
+                    "Harga emas batangan hari ini dapat dilihat di laman resmi perusahaan.",
+                ),
+                (
+                    "Daily exchange rates",
+                    "The bank publishes its reference rates for the world's main currencies on each working day.",
+                ),
+                ("Venezuela crisis: what we know so far", ""),
+                ("Crisis en Venezuela: lo que se sabe", ""),
+                ("Hal yang Perlu Diketahui soal Krisis Venezuela", ""),
+            )
+        ),
+        *(
+            pytest.param(
+                entry(a, BLURB, outlet="Video"),
+                entry(b, BLURB, outlet="Video"),
+                id=f"one blurb of one outlet: {a}",
+            )
+            for a, b in (
+                ("Oil tanker seized off Venezuela", "Flood in Valencia leaves many homeless"),
+                ("Ramalan Zodiak Aries Besok, Asmara", "Ramalan Zodiak Taurus Besok, Asmara"),
+                (
+                    "Real Madrid - Valencia: resumen, resultado y goles",
+                    "Barcelona - Elche: resumen, resultado y goles",
+                ),
+            )
+        ),
+        pytest.param(
+            entry("PostGIS 3.5.0rc1", RELEASE.format("rc1")),
+            entry("PostGIS 3.5.0beta1", RELEASE.format("beta1")),
+            id="one template, another version",
         ),
         pytest.param(entry(text=""), entry(text="", at=NOON + timedelta(days=3)), id="one title, days apart"),
         pytest.param(

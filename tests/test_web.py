@@ -20,6 +20,7 @@ from aggregator.model import (
     FeedStatus,
     Health,
     Hit,
+    Level,
     ListState,
     Match,
     OutputFeed,
@@ -171,7 +172,7 @@ class Shelf:
 
     def belonging(self, entry_id: int) -> Belonging:
         entry = next(entry for entry in self.stored if entry.id == entry_id)
-        return Belonging(entry, (entry,), entry.id, self.story(1), ())
+        return Belonging(entry, (entry,), entry.id, self.story(1), (), dict.fromkeys(Level, ()))
 
     def revisions(self, _: int) -> tuple[Revision, ...]:
         return ()

@@ -30,6 +30,8 @@ WINDOW = timedelta(days=7)
 """Entries dated further apart are one article by URL or guid only."""
 TITLE_WINDOW = timedelta(days=2)
 """Entries dated further apart are not one article by their titles."""
+ISSUE = timedelta(hours=12)
+"""A standing title of an outlet that comes again later stands over another article."""
 BY_HAND = "by hand"
 """Method of an edge that a person drew."""
 
@@ -41,8 +43,8 @@ _LEAST_PAIRS = 6  # fewer say nothing
 _PART = 0.45  # a text so much shorter than the other must have its lead
 _LEAD_SHARED = 0.4  # of the lead must stand in the other text
 _OPENING = 8  # pairs, of which half must be found again in another text of the outlet…
-_TITLE_SHARED = 0.3  # … as must this part of its title's words…
-_WHOLLY = 0.97  # … unless the whole text is
+_TITLE_SHARED = 0.3  # … as must this part of its title's words
+_SAYS_LITTLE = 64  # pairs: under so short a text of one outlet, titles may not say different things
 _NAMES_PER_MISS = 5  # one in so many of the shorter text's names may be missing in the longer one
 _ONE_TEMPLATE = 0.8  # of the titles' words are the same but for the numbers
 _FIRST_NUMBERS = 4  # must all be found again; of those after them, one in six may be missing
@@ -225,10 +227,10 @@ _TELLING = _NUMBER_WORDS.union(_INDONESIAN, _MONTHS, _WEEKDAYS)
 _STANDING = frozenset(
     """
     hari harian malam pagi siang sore besok kemarin pekan terpopuler populer terkini terbaru jadwal prakiraan ramalan zodiak cuaca kurs harga
-    hasil klasemen sinopsis link daftar rangkuman gempa
+    hasil klasemen sinopsis link daftar rangkuman gempa fakta diketahui
     today tonight yesterday tomorrow daily weekly morning evening briefing newsletter roundup recap digest live updates schedule forecast horoscope
-    weather results lottery prices headlines
-    hoy ayer mañana diario vivo directo resultados resumen claves horóscopo clima pronóstico lotería cotización precio titulares agenda efemérides
+    weather results lottery prices headlines know exchange rates
+    hoy ayer mañana diario vivo directo resultados resumen claves horóscopo clima pronóstico lotería cotización precio titulares agenda efemérides sabe sabemos saber
     """.split()  # noqa: SIM905 – words to be read
 )
 # The names of the powers are written in too many ways to be facts: AS, Amerika, Amerika Serikat; US, U.S.; EE.UU., EEUU.
@@ -243,6 +245,9 @@ _SHOUT = re.compile(
     r"(?:[^\W\d_]+[ ]){0,2}[^\W\d_]+!+\s+|(?:video|foto|photos?|breaking(?:\snews)?|exclusive|urgente|update|infografis)\s?[:|]\s*",
     re.IGNORECASE,
 )
+_PRICE = re.compile(
+    r"(?:rp|us|idr|usd|eur)\d"
+)  # which is written as "Rp 10.000", too; but rc1, f35 are names
 _CALENDAR = re.compile(r"(\d{1,2})(?:/(\d{1,2})(?:/(?:20)?\d\d)?|([.-])(\d{1,2})\3(?:20)\d\d)")
 _SIGNS = re.compile("[¡«·»¿\u2010-\u2027\u2030-\u205e\u00a0]")
 _SPACED = bytes(code if chr(code).isalnum() or code > 127 else 32 for code in range(256)).lower()
@@ -443,6 +448,7 @@ def _facts(text: str, words: list[str]) -> tuple[list[int], list[int], int]:
     if "lima" in spelled and _INDONESIAN.isdisjoint(marks):
         spelled -= {"lima"}
     numbers += [_NUMERALS[word] for word in sorted(spelled, key=words.index)]
+    numbers += [word for word in words if word[-1] < ":" and not word.isdecimal() and not _PRICE.match(word)]
     weekdays = reduce(or_, (_WEEKDAYS[word] for word in _WEEKDAYS.keys() & marks), 0)
     return (
         list(dict.fromkeys(_hashes[number] & 0xFFFF for number in numbers)),
@@ -483,6 +489,9 @@ def same(a: Fingerprint, b: Fingerprint) -> Likeness | None:
     if apart > WINDOW or not _titles_agree(a, b):
         return None
     one_title = a.title is not None and a.title == b.title
+    one_outlet = a.outlet != 0 and a.outlet == b.outlet
+    if one_outlet and one_title and a.standing and apart > ISSUE:
+        return None
     short, long = (a, b) if _order(a) <= _order(b) else (b, a)
     if short.size < _LEAST_PAIRS:
         # No text to speak of: the titles must say it.
@@ -499,7 +508,7 @@ def same(a: Fingerprint, b: Fingerprint) -> Likeness | None:
         or not _leads_agree(short, long, share, credited)
     ):
         return None
-    if a.outlet and a.outlet == b.outlet and not one_title and not _one_of_its_own(a, b, share):
+    if one_outlet and not one_title and not (share >= _SURELY and _one_of_its_own(a, b)):
         return None
     method = "credit" if credited else "title" if share < _ENOUGH else "text"
     return Likeness(method, round(share, 3))
@@ -526,13 +535,18 @@ def _share(short: Fingerprint, long: Fingerprint) -> float:
     return (len(in_lead) + rate * others) / len(ours)
 
 
-def _one_of_its_own(a: Fingerprint, b: Fingerprint, share: float) -> bool:
-    """Whether two texts of one outlet, under two titles, are one article: many have all but the beginning in common."""
+def _one_of_its_own(a: Fingerprint, b: Fingerprint) -> bool:
+    """Whether much the same text of one outlet, under two titles, is one article.
+
+    Many have all but the beginning in common; and a blurb stands under whatever there is to announce, so that of
+    short texts each title must not have a word that the other lacks.
+    """
     ours, theirs = set(a.lead) | set(a.sample), set(b.lead) | set(b.sample)
     for opening, text in ((a.lead[:_OPENING], theirs), (b.lead[:_OPENING], ours)):
         if 2 * len(text.intersection(opening)) < len(opening):
             return False
-    return share >= _WHOLLY or (share >= _SURELY and _titles_alike(a, b) >= _TITLE_SHARED)
+    needed = 1.0 if min(a.size, b.size) < _SAYS_LITTLE else _TITLE_SHARED
+    return _titles_alike(a, b) >= needed
 
 
 def _titles_alike(a: Fingerprint, b: Fingerprint) -> float:

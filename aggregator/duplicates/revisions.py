@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from enum import StrEnum
+from itertools import pairwise
 
 SIGNIFICANT_SHARE = 0.1
 """A text says something else when more than this share of its words is other than before…"""
@@ -50,6 +51,12 @@ def is_significant(before: tuple[str, str], after: tuple[str, str]) -> bool:
         return True
     changed = max(gone.total(), come.total())
     return changed > min(SIGNIFICANT_WORDS, SIGNIFICANT_SHARE * max(old.total(), new.total()))
+
+
+def is_another(before: str, after: str) -> bool:
+    """Whether one text was put in the place of another: less than half of the shorter one's word pairs are in both."""
+    old, new = (Counter(pairwise(_words(text))) for text in (before, after))
+    return 2 * (old & new).total() < min(old.total(), new.total())
 
 
 def difference(before: str, after: str) -> tuple[tuple[str, Change], ...]:

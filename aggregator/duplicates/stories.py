@@ -50,6 +50,8 @@ _TITLE, _LEAD, _BEYOND = 1.5, 1.0, 0.4
 _NAME, _WORD, _EVERYDAY = 1.6, 0.6, 0.5
 _TELLING, _ORDINARY, _COMMON = 1.6, 1.0, 0.4
 _UNITS = 16  # weights are kept in sixteenths
+_HEADED = frozenset(round(_TITLE * what * _UNITS) for what in (_NAME, _ORDINARY, _WORD, _EVERYDAY))
+"""Weights that only what stands in a title has."""
 _IS_NAME = 14  # from this weight on a term counts as a name; less is a word
 _TELLS = {
     _TERM: 32,
@@ -66,6 +68,8 @@ _ENOUGH = 6.0  # more evidence of one kind tells no more
 _FAINT = 0.1  # below, nothing can make two entries one story's
 _AT_HAND = 512  # signatures that stay unpacked: what many are compared with comes again and again
 _ALIKE = 0.6  # texts worded this alike are one text, or two of one template
+_TOLD = 3  # words of two titles, of which fewer stand in the other entry: they speak of different things
+_SEVERAL = 2  # names or rare words: with so many that the other entry lacks, each title speaks of its own
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Signature:
         language: two letters, or two spaces.
         heading: hash of its title without names and numbers, which a standing title shares from day to day.
         features: numbers of features, and what they weigh.
+        dated: it names its day.
     """
 
     at: datetime
@@ -85,6 +90,7 @@ class Signature:
     language: str
     heading: int
     features: Mapping[int, int]
+    dated: bool = False
 
     @cached_property
     def keys(self) -> tuple[int, ...]:
@@ -98,8 +104,11 @@ class Signature:
         countries = words = 8
         counts: dict[int, int] = {}
         told: tuple[set[int], ...] = (set(), set())
+        headed = set()
         for feature, weight in self.features.items():
             kind = feature & _KIND
+            if weight in _HEADED and kind <= _CONCEPT:
+                headed.add(feature)
             if kind == _CONCEPT or (kind == _TERM and weight < _IS_NAME):
                 words += weight
             elif kind == _COUNTRY:
@@ -108,11 +117,12 @@ class Signature:
                 counts[feature >> 7] = feature
             elif weight >= _TELLS[kind]:
                 told[kind == _FIGURE].add(feature)
-        return _Sums(sqrt(countries), sqrt(words), counts, *told)
+        return _Sums(sqrt(countries), sqrt(words), counts, headed, *told)
 
     def pack(self) -> bytes:
         """All of it, to be stored: five bytes for each feature."""
-        head = _HEAD.pack(int(self.at.timestamp()) // 60, self.day, self.language.encode(), self.heading)
+        day = self.day if self.dated else -self.day
+        head = _HEAD.pack(int(self.at.timestamp()) // 60, day, self.language.encode(), self.heading)
         return head + struct.pack(f"<{len(self.features)}I", *self.features) + bytes(self.features.values())
 
     @staticmethod
@@ -123,22 +133,24 @@ class Signature:
         count = (len(packed) - _HEAD.size) // 5
         numbers = struct.unpack_from(f"<{count}I", packed, _HEAD.size)
         features = dict(zip(numbers, packed[-count:] if count else b"", strict=True))
-        return Signature(datetime.fromtimestamp(minutes * 60, UTC), day, language.decode(), heading, features)
+        at = datetime.fromtimestamp(minutes * 60, UTC)
+        return Signature(at, abs(day), language.decode(), heading, features, day > 0)
 
 
 class _Sums(NamedTuple):
-    """Of a signature: roots of the weights of its countries and of its words; what it counts, by what is counted;
-    the names in its title and the numbers in title or lead.
+    """Of a signature: roots of the weights of its countries and of its words; what it counts, by what is counted; what
+    stands in its title, of that the names, and the numbers in title or lead.
     """
 
     countries: float
     words: float
     counts: Mapping[int, int]
+    headed: AbstractSet[int]
     names: AbstractSet[int]
     figures: AbstractSet[int]
 
 
-_HEAD = struct.Struct("<iI2sI")
+_HEAD = struct.Struct("<ii2sI")
 
 
 class Candidate(NamedTuple):
@@ -208,21 +220,39 @@ def similarity(a: Signature, b: Signature) -> float:
 def _contradict(a: Signature, b: Signature, shared: int) -> bool:
     """Whether two entries cannot be of one event, however much they share.
 
-    They count on (the second boat, the third), or have one standing title on two days, or are worded alike but for
-    the names in their titles or for their numbers: bulletins on one template.
+    They count on (the second boat, the third); have one standing title on two days; tell of victims on days apart;
+    or, in one language, have titles that speak of different things, over texts that share their background or their
+    feed's blurb; or are worded alike but for what one title has and the other lacks: bulletins on one template.
     """
     ours, theirs = a.sums, b.sums
     if ours.counts and any(theirs.counts.get(what, count) != count for what, count in ours.counts.items()):
         return True
     one_title = a.heading == b.heading
-    if one_title and a.day != b.day and abs(a.at - b.at) > _SAME_ISSUE:
+    if abs(a.at - b.at) > _SAME_ISSUE and (
+        (one_title and a.day != b.day)
+        or (_days_apart(a, b) and not _TOLL.isdisjoint(a.features.keys() & b.features.keys()))
+    ):
         return True
+    in_both = ours.headed & theirs.headed
+    ours_alone, theirs_alone = ours.headed - b.features.keys(), theirs.headed - a.features.keys()
+    own_terms = min(sum(one & _KIND == _TERM for one in alone) for alone in (ours_alone, theirs_alone))
+    if a.language == b.language and ours.headed and theirs.headed:
+        told = len(ours.headed) - len(ours_alone) + len(theirs.headed) - len(theirs_alone)
+        if (not in_both and told < _TOLD) or (own_terms >= _SEVERAL and len(in_both) < _TOLD):
+            return True
     alike = one_title or (a.language == b.language and shared >= _ALIKE * ours.words * theirs.words)
-    # Each has a name, or a number, that the other lacks altogether.
+    # Each has a name, or a number, that the other lacks altogether, or one template's titles are filled in otherwise.
     return alike and (
         not (ours.names <= b.features.keys() or theirs.names <= a.features.keys())
         or not (ours.figures <= b.features.keys() or theirs.figures <= a.features.keys())
+        or (own_terms > 0 and 2 * len(in_both) >= min(len(ours.headed), len(theirs.headed)))
     )
+
+
+def _days_apart(a: Signature, b: Signature) -> bool:
+    """Whether two entries name days that are no mere today and yesterday, and their titles hardly a common name."""
+    two_days = a.dated and b.dated and abs(a.day - b.day) > 1
+    return two_days and len(a.sums.names & b.sums.names) < _SEVERAL
 
 
 def choose(newcomer: Signature, candidates: Iterable[Candidate]) -> Choice | None:
@@ -305,6 +335,7 @@ def signature(
         f"{code:2.2}" if code.isascii() else "  ",
         crc32(heading.encode("utf-8", "replace")),
         {one: round(weights[one] * _UNITS) for one in sorted(weights)},
+        reading.day > 0,
     )
 
 

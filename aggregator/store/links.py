@@ -6,7 +6,7 @@ decided; it decides nothing.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,14 @@ HOLDERS = 30
 """Of a key that more entries hold than this, those are looked at that came next before or after."""
 SINGLES = 5
 """Of those that share a single key no more are looked at: nearly all of them have only a phrase in common."""
+CONCERNED = 200
+"""So many entries of a feed, the newest, are looked at again when a paragraph turns out to be its furniture."""
+VERSIONS = 3
+"""Of what an entry said before, the first version counts and so many before the present one."""
+TITLES = 50
+"""From so many articles a story has its title: the first ones."""
+FORGOTTEN = 2_000
+"""Rows that are forgotten in one transaction."""
 
 LISTED = "(SELECT value FROM json_each(?1))"
 """Numbers given as JSON (`_listed`): a statement of one wording need not be prepared anew each time."""
@@ -37,7 +45,9 @@ class Linkable:
     Attributes:
         id, uid, feed_id, article_id, story_id: the entry, and where it belongs now; a story may yet be missing.
         feed_title, site_url: of its feed; `site_url` is the feed's own address where the site is not known.
-        guid, url, url_key, title, text, language: as in `model.Entry`; `url` is the article's own address.
+        accompanied: whether others are of its article.
+        guid: if it is what its feed knows it by.
+        url, url_key, title, text, language: as in `model.Entry`; `url` is the article's own address.
         at: when it was published, or else first seen.
         credits: names of the outlets it says it took its text from.
         countries: codes of the countries it is about.
@@ -48,6 +58,7 @@ class Linkable:
     feed_id: int
     article_id: int
     story_id: int | None
+    accompanied: bool
     feed_title: str
     site_url: str
     guid: str | None
@@ -116,18 +127,27 @@ class Links:
         db: the writing connection, in a transaction.
         now: the time.
         before: title and text of revised entries as they were.
+        give_way: to be called before each piece of work; may wait a moment for what is more urgent.
+
+    Attributes:
+        corrected: whether there are corrections at all.
     """
 
     def __init__(
-        self, db: sqlite3.Connection, now: datetime, before: Mapping[int, tuple[str, str]] | None = None
+        self,
+        db: sqlite3.Connection,
+        now: datetime,
+        before: Mapping[int, tuple[str, str]] | None = None,
+        give_way: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
         self.now = now
         self.before = before or {}
+        self.give_way = give_way
         self._stories: set[int] = set()
         self._newest = db.execute("SELECT max(entry_id) FROM fingerprints").fetchone()[0] or 0
         self._newest_before = self._newest
-        self._corrected = db.execute("SELECT 1 FROM corrections LIMIT 1").fetchone() is not None
+        self.corrected = db.execute("SELECT 1 FROM corrections LIMIT 1").fetchone() is not None
 
     def read(self, ids: Collection[int]) -> tuple[Linkable, ...]:
         """Entries, by ascending id."""
@@ -146,15 +166,17 @@ class Links:
             ):
                 countries.setdefault(row[0], []).append(row[1])
             for row in self._db.execute(
-                f"""SELECT e.id, e.uid, e.feed_id, e.article_id, e.story_id, e.guid, e.url_key, e.title, e.text,
+                f"""SELECT e.id, e.uid, e.feed_id, e.article_id, e.story_id, e.url_key, e.title, e.text,
+                           iif(e.key = e.guid, e.guid, NULL) AS guid, a.entry_count > 1 AS accompanied,
                            e.language, coalesce(e.original_url, e.url) AS url,
                            coalesce(e.published_at, e.first_seen_at) AS at,
                            coalesce(f.title, f.url) AS feed_title, coalesce(f.site_url, f.url) AS site_url
-                      FROM entries e JOIN feeds f ON f.id = e.feed_id WHERE e.id IN {LISTED} ORDER BY e.id""",
+                      FROM entries e JOIN feeds f ON f.id = e.feed_id JOIN articles a ON a.id = e.article_id
+                     WHERE e.id IN {LISTED} ORDER BY e.id""",
                 listed,
             ):
                 values = dict(row)
-                values["at"] = rows.moment(values["at"])
+                values |= {"at": rows.moment(row["at"]), "accompanied": bool(row["accompanied"])}
                 entry_id = row["id"]
                 found.append(
                     Linkable(
@@ -165,39 +187,53 @@ class Links:
                 )
         return tuple(found)
 
+    def earlier(self, entry_ids: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
+        """Title and markup of earlier versions of those entries that have some, the newest first."""
+        found: dict[int, list[tuple[str, str]]] = {}
+        for entry_id, title, markup in self._db.execute(
+            f"""SELECT r.entry_id, r.title, iif(r.content = '', r.summary, r.content)
+                  FROM revisions r JOIN entries e ON e.id = r.entry_id
+                 WHERE r.entry_id IN {LISTED} AND (r.revision = 1 OR r.revision >= e.revision - ?2)
+                 ORDER BY r.entry_id, r.revision DESC""",
+            (_listed(entry_ids), VERSIONS),
+        ):
+            found.setdefault(entry_id, []).append((title, markup))
+        return found
+
     # ---------------------------------------------------------------------------- furniture
 
     def count(self, held: Iterable[tuple[Linkable, Iterable[int], int]]) -> None:
         """Note which paragraphs entries hold at their ends, and under which title."""
         self._db.executemany(
-            "INSERT OR IGNORE INTO paragraphs (feed_id, key, entry_id, title_key) VALUES (?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO paragraphs (feed_id, key, title_key, entry_id) VALUES (?, ?, ?, ?)",
             sorted(
-                (entry.feed_id, key, entry.id, title_key) for entry, keys, title_key in held for key in keys
+                (entry.feed_id, key, title_key, entry.id) for entry, keys, title_key in held for key in keys
             ),
         )
 
-    def uncount(self, entry: Linkable, keys: Iterable[int]) -> None:
-        """Forget that an entry holds these paragraphs."""
+    def uncount(self, entry: Linkable, keys: Iterable[int], title_key: int) -> None:
+        """Forget that an entry holds these paragraphs under this title."""
         self._db.executemany(
-            "DELETE FROM paragraphs WHERE feed_id = ? AND key = ? AND entry_id = ?",
-            [(entry.feed_id, key, entry.id) for key in keys],
+            "DELETE FROM paragraphs WHERE feed_id = ? AND key = ? AND title_key = ? AND entry_id = ?",
+            [(entry.feed_id, key, title_key, entry.id) for key in keys],
         )
 
     def common(self, feed_id: int, keys: Collection[int], enough: int) -> frozenset[int]:
-        """Those of some paragraphs that a feed has under enough different titles; few entries are looked at for each."""
+        """Those of some paragraphs that a feed has under enough different titles."""
         found = self._db.execute(
             """SELECT value FROM json_each(:keys)
-                WHERE (SELECT count(DISTINCT title_key) FROM (
-                         SELECT title_key FROM paragraphs WHERE feed_id = :feed AND key = value LIMIT :most)) >= :enough""",
-            {"keys": _listed(keys), "feed": feed_id, "most": 8 * enough, "enough": enough},
+                WHERE (SELECT count(*) FROM (SELECT DISTINCT title_key FROM paragraphs
+                        WHERE feed_id = :feed AND key = value LIMIT :enough)) = :enough""",
+            {"keys": _listed(keys), "feed": feed_id, "enough": enough},
         )
         return frozenset(row[0] for row in found)
 
     def holding(self, feed_id: int, keys: Iterable[int]) -> frozenset[int]:
-        """The entries of a feed that hold one of these paragraphs."""
+        """The newest entries of a feed that hold one of these paragraphs."""
         found = self._db.execute(
-            f"SELECT entry_id FROM paragraphs WHERE feed_id = ?2 AND key IN {LISTED}",
-            (_listed(keys), feed_id),
+            f"""SELECT DISTINCT entry_id FROM paragraphs WHERE feed_id = ?2 AND key IN {LISTED}
+                 ORDER BY entry_id DESC LIMIT ?3""",
+            (_listed(keys), feed_id, CONCERNED),
         )
         return frozenset(row[0] for row in found)
 
@@ -320,6 +356,17 @@ class Links:
         others.update(e.a if e.b == entry_id else e.b for e in edges)
         return tuple(sorted(others))
 
+    def partners(self, entry_ids: Iterable[int]) -> dict[int, list[int]]:
+        """Of those entries that an edge ties to others as one article, the others."""
+        found: dict[int, list[int]] = {}
+        for one, other in self._db.execute(
+            f"""SELECT a, b FROM edges WHERE level = 'article' AND a IN {LISTED} UNION ALL
+                SELECT b, a FROM edges WHERE level = 'article' AND b IN {LISTED}""",
+            (_listed(entry_ids),),
+        ):
+            found.setdefault(one, []).append(other)
+        return found
+
     def cluster(self, entry_ids: Collection[int]) -> Cluster:
         """All entries of the articles of some entries, and what holds them together."""
         members: dict[int, Member] = {}
@@ -348,7 +395,7 @@ class Links:
 
     def apart(self, level: Level, entry_ids: Iterable[int]) -> frozenset[Pair]:
         """Pairs with one of these entries that a person has split."""
-        if not self._corrected:
+        if not self.corrected:
             return frozenset()
         return frozenset(
             (row[0], row[1])
@@ -370,18 +417,27 @@ class Links:
         )
         return found.fetchone() is not None
 
-    def together(self, level: Level, entry_id: int) -> tuple[int, ...]:
-        """The entries that a person has said belong to this one."""
-        if not self._corrected:
+    def together(self, level: Level, entry_ids: Iterable[int]) -> tuple[int, ...]:
+        """The entries that a person has said belong to one of these."""
+        if not self.corrected:
             return ()
-        return tuple(
-            row[0]
-            for row in self._db.execute(
-                """SELECT iif(a = :id, b, a) FROM corrections
-                    WHERE (a = :id OR b = :id) AND level = :level AND together = 1 ORDER BY 1""",
-                {"id": entry_id, "level": level.value},
-            )
+        found = self._db.execute(
+            f"""SELECT b FROM corrections WHERE a IN {LISTED} AND level = ?2 AND together = 1
+                UNION SELECT a FROM corrections WHERE b IN {LISTED} AND level = ?2 AND together = 1 ORDER BY 1""",
+            (_listed(entry_ids), level.value),
         )
+        return tuple(row[0] for row in found)
+
+    def contradicted(self, *, together: bool) -> tuple[Pair, ...]:
+        """Pairs that a person has said tell one story, or do not, where it is not so; in the order of what was said."""
+        found = self._db.execute(
+            """SELECT c.a, c.b FROM corrections c JOIN entries a ON a.id = c.a JOIN entries b ON b.id = c.b
+                WHERE c.level = 'story' AND c.together = :together
+                  AND (a.story_id = b.story_id) != :together AND a.article_id != b.article_id
+                ORDER BY c.at, c.a, c.b""",
+            {"together": int(together)},
+        )
+        return tuple((row[0], row[1]) for row in found)
 
     # ----------------------------------------------------------------------------- articles
 
@@ -391,6 +447,11 @@ class Links:
             "SELECT article_id, story_id FROM entries WHERE id = ?", (entry_id,)
         ).fetchone()
         return row[0], row[1]
+
+    def members(self, article_id: int) -> tuple[int, ...]:
+        """The entries of an article."""
+        found = self._db.execute("SELECT id FROM entries WHERE article_id = ? ORDER BY id", (article_id,))
+        return tuple(row[0] for row in found)
 
     def uid_of(self, article_id: int) -> str:
         """The name of an article: the uid of the entry that it began with."""
@@ -489,14 +550,15 @@ class Links:
         """The stories that have changed: counted anew, and those without entries removed.
 
         Yields:
-            Each one that is left, with title, number of feeds and time of each of its articles.
+            Each one that is left, with title, number of feeds and time of each of its first articles.
         """
         for story_id in sorted(self._stories):
             if recount_story(self._db, story_id):
                 titles = self._db.execute(
-                    """SELECT e.title, a.feed_count, a.first_seen_at FROM articles a JOIN entries e ON e.id = a.canonical_entry_id
-                        WHERE a.story_id = ? ORDER BY a.first_seen_at, a.id LIMIT 50""",
-                    (story_id,),
+                    """SELECT e.title, a.feed_count, a.first_seen_at
+                         FROM (SELECT * FROM articles WHERE story_id = ? ORDER BY id LIMIT ?) a
+                         JOIN entries e ON e.id = a.canonical_entry_id ORDER BY a.id""",
+                    (story_id, TITLES),
                 ).fetchall()
                 yield story_id, tuple((row[0], row[1], rows.moment(row[2])) for row in titles)
         self._stories.clear()
@@ -509,7 +571,7 @@ class Links:
 
     def correct(self, level: Level, pairs: Iterable[Pair], *, together: bool) -> None:
         """Note what a person said of pairs of entries; the last word counts."""
-        self._corrected = True
+        self.corrected = True
         for pair in pairs:
             a, b = sorted(pair)
             self._db.execute(
@@ -573,15 +635,26 @@ class Linking(Database):
         with self._write() as db:
             yield Links(db, now)
 
-    def forget_links(self) -> None:
-        """Forget by what entries were compared and what was found, stories included; corrections stay."""
+    def forget_links(self) -> bool:
+        """Forget a page of that by which entries were compared and of what was found, stories included.
+
+        Corrections stay; articles do until their entries are joined anew, so that no reader sees them taken apart.
+
+        Returns:
+            Whether something was forgotten: then there may be more.
+        """
         with self._write() as db:
-            for table in ("fingerprints", "article_keys", "story_keys", "paragraphs"):
-                db.execute(f"DELETE FROM {table}")
-            db.execute("DELETE FROM edges WHERE method != 'by hand'")
-            db.execute("DELETE FROM stories")
-            db.execute("UPDATE articles SET story_id = NULL")
-            db.execute("UPDATE entries SET story_id = NULL WHERE story_id IS NOT NULL")
+            for table, key, where in _FORGETTABLE:
+                page = f"SELECT {key} FROM {table} WHERE {where} LIMIT {FORGOTTEN}"
+                if db.execute(f"DELETE FROM {table} WHERE ({key}) IN ({page})").rowcount:
+                    return True
+            page = f"SELECT id FROM articles WHERE story_id IS NOT NULL LIMIT {FORGOTTEN}"
+            ids = _listed(row[0] for row in db.execute(page))
+            db.execute(f"UPDATE entries SET story_id = NULL WHERE article_id IN {LISTED}", (ids,))
+            if db.execute(f"UPDATE articles SET story_id = NULL WHERE id IN {LISTED}", (ids,)).rowcount:
+                return True
+            page = f"SELECT id FROM stories LIMIT {FORGOTTEN}"
+            return db.execute(f"DELETE FROM stories WHERE id IN ({page})").rowcount > 0
 
     def entry_ids_after(self, entry_id: int, limit: int) -> tuple[int, ...]:
         """A page of the ids of all entries, ascending."""
@@ -607,6 +680,16 @@ class Linking(Database):
             )
             return tuple(Edge(row[0], row[1], Level(row[2]), row[3], row[4]) for row in found)
 
+    def kept_apart(self, level: Level, entry_ids: Iterable[int]) -> tuple[int, ...]:
+        """The entries that a person has split from one of these."""
+        with self._read() as db:
+            found = db.execute(
+                f"""SELECT b FROM corrections WHERE a IN {LISTED} AND level = ?2 AND together = 0
+                    UNION SELECT a FROM corrections WHERE b IN {LISTED} AND level = ?2 AND together = 0 ORDER BY 1""",
+                (_listed(entry_ids), level.value),
+            )
+            return tuple(row[0] for row in found)
+
     def check_entries(self, entry_ids: Iterable[int]) -> None:
         """Raise UnknownError where one of these entries does not exist."""
         with self._read() as db:
@@ -615,6 +698,15 @@ class Linking(Database):
                     raise UnknownError(
                         f"there is no entry {entry_id}; `aggregator search` shows the ids of entries"
                     )
+
+
+_FORGETTABLE = (
+    ("fingerprints", "entry_id", "TRUE"),
+    ("article_keys", "key, entry_id", "TRUE"),
+    ("story_keys", "key, entry_id", "TRUE"),
+    ("paragraphs", "feed_id, key, title_key, entry_id", "TRUE"),
+    ("edges", "a, b, level", "method != 'by hand'"),
+)
 
 
 def _listed(numbers: Iterable[object]) -> str:

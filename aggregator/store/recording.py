@@ -105,7 +105,7 @@ class Records(Database):
             before = {entry: text for recording in recordings for entry, text in recording.before.items()}
             written = [entry for recording in recordings for entry in (*recording.before, *recording.new)]
             if link and written:
-                link(Links(db, now, before), written)
+                link(Links(db, now, before, give_way), written)
             return tuple(recorded)
 
 

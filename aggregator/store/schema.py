@@ -229,7 +229,8 @@ CREATE TABLE edges (
     level TEXT NOT NULL CHECK (level IN ('article', 'story')),
     method TEXT NOT NULL,
     score REAL NOT NULL,
-    PRIMARY KEY (a, b, level)
+    PRIMARY KEY (a, b, level),
+    CHECK (a < b)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX edges_by_b ON edges (b);
 
@@ -240,7 +241,8 @@ CREATE TABLE corrections (
     level TEXT NOT NULL CHECK (level IN ('article', 'story')),
     together INTEGER NOT NULL CHECK (together IN (0, 1)),
     at TEXT NOT NULL,
-    PRIMARY KEY (a, b, level)
+    PRIMARY KEY (a, b, level),
+    CHECK (a < b)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX corrections_by_b ON corrections (b);
 
@@ -267,9 +269,9 @@ CREATE TABLE story_keys (
 CREATE TABLE paragraphs (
     feed_id INTEGER NOT NULL REFERENCES feeds (id),
     key INTEGER NOT NULL,
-    entry_id INTEGER NOT NULL,
     title_key INTEGER NOT NULL,
-    PRIMARY KEY (feed_id, key, entry_id)
+    entry_id INTEGER NOT NULL,
+    PRIMARY KEY (feed_id, key, title_key, entry_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE entry_countries (

@@ -133,6 +133,7 @@ class Stories:
             ],
             "story": found.story,
             "ties": ties,
+            "apart": {level.value: others for level, others in found.apart.items()},
             "edits": edits(entry, self._site.revisions(entry.id)),
         }
         return self._frame.page(scope, "entry.html", values, etag=etag)
