@@ -253,7 +253,7 @@ _SIGNS = re.compile("[¡«·»¿\u2010-\u2027\u2030-\u205e\u00a0]")
 _SPACED = bytes(code if chr(code).isalnum() or code > 127 else 32 for code in range(256)).lower()
 _MIX = 0x2545F491  # odd, of the size of a word's hash: what Python multiplies fastest
 _62 = (1 << 62) - 1
-_MOST_HASHES = 1 << 17
+_MOST_HASHES = 1 << 16
 
 
 class _Hashes(dict[str, int]):

@@ -510,7 +510,7 @@ def _reader(column: str) -> Callable[[str], _Meaning | None]:
     """What tells a word's meaning in a language; None: it says nothing."""
     lexicon = _lexicon(column)
 
-    @lru_cache(maxsize=1 << 15)
+    @lru_cache(maxsize=1 << 14)
     def meaning(word: str) -> _Meaning | None:
         if word[0].isdigit() or word[-1].isdigit():
             return _Meaning(digits=True)
