@@ -336,7 +336,12 @@ class Aggregator:
         return self.store.prune(self.clock(), self.settings.retention)
 
     def tidy(self) -> int:
-        """Take a page of entries with which no other will be compared out of the index; returns how many."""
+        """Take a page of entries with which no other will be compared out of the index; returns how many.
+
+        Not while they are linked anew: what is counted first would be swept away before it is compared.
+        """
+        if self.needs_relinking:
+            return 0
         kept_for = min(link.KEPT_FOR, self.settings.retention or link.KEPT_FOR)
         return link.tidy(self.store, self.clock(), kept_for)
 

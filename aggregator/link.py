@@ -44,7 +44,7 @@ SWEEPS = 23
 A prime number: whoever comes by every so many hours, or once a day, gets round to all of them.
 """
 ENOUGH = furniture.FURNITURE_FROM
-VERSION = "2"
+VERSION = "3"
 """Grows when entries are compared by other means: all stored ones are then to be linked anew."""
 
 
@@ -112,12 +112,10 @@ def relink(store: Store, clock: Callable[[], datetime], stopped: Callable[[], bo
 def tidy(store: Store, now: datetime, kept_for: timedelta = KEPT_FOR) -> int:
     """Take a page of entries that are out of everybody's window out of the index; returns how many."""
     with store.links(now) as links:
-        old = links.read(links.older_than(now - kept_for, TIDIED))
-        for entry in old:
-            links.uncount(entry, furniture.paragraph_keys(entry.text), _title_key(entry.title))
-        links.drop(entry.id for entry in old)
-        links.sweep(int(now.timestamp()) // 3600 % SWEEPS, SWEEPS)
-    return len(old)
+        dropped = links.drop(now - kept_for, TIDIED)
+        if dropped < TIDIED:
+            links.sweep(int(now.timestamp()) // 3600 % SWEEPS, SWEEPS)
+    return dropped
 
 
 def split(links: Links, entry_id: int, level: Level) -> None:

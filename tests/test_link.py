@@ -369,7 +369,7 @@ def test_what_becomes_furniture_is_looked_at_once(store: Store, monkeypatch: pyt
         comes(store, programme(number), hours=number)
     assert set(read) == {1}
     comes(store, programme(40), hours=40)
-    assert read[40:] == [1, 6], "the newest that hold it, once the fourth title is there"
+    assert read[40:] == [1, 7], "the newest that hold it, too, once the fourth title is there"
     read.clear()
     comes(store, programme(41), hours=41)
     polled(store, Revised(id_of(store, "k40"), programme(40, " Ralat.")), at=NOW + 42 * HOUR, link=link.link)

@@ -13,7 +13,7 @@ stories goes to one of them, and two accounts that only a third one links stay a
 import re
 import struct
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -33,6 +33,8 @@ BEST = 3
 """How many members speak for a story: those most similar. One stray member does not pull others after it."""
 WORDS = 120
 """How many words of a text are looked at; background stands further down."""
+LETTERS = 9
+"""So many letters a word are enough of nearly every text."""
 LEAD_WORDS = 35
 """How many of them are its lead."""
 MOST_FEATURES = 48
@@ -66,6 +68,7 @@ _NAMES_FADE, _CONCEPTS_FADE = 10.0, 3.0  # in days, to 1/e
 _SAME_ISSUE = timedelta(hours=12)  # a standing title comes back a day later, not sooner
 _ENOUGH = 6.0  # more evidence of one kind tells no more
 _FAINT = 0.1  # below, nothing can make two entries one story's
+_MOST_MEANINGS = 1 << 14  # words of a language whose meaning is at hand
 _AT_HAND = 512  # signatures that stay unpacked: what many are compared with comes again and again
 _ALIKE = 0.6  # texts worded this alike are one text, or two of one template
 _TOLD = 3  # words of two titles, of which fewer stand in the other entry: they speak of different things
@@ -295,7 +298,7 @@ def story_title(members: Iterable[Titled]) -> str:
 
 # --------------------------------------------------------------------------------------- reading
 
-_TOKEN = re.compile(r"(\W*+)(\w++(?:[.,/:-](?=\d)\w++)*+)")
+_TOKEN = re.compile(r"[.!?:\u2026\n]|\w++(?:[.,/:-](?=\d)\w++)*+")
 _MARKS = re.compile("[\u0300-\u036f]+")
 _DIGITS = re.compile(r"[0-9]+")
 _ENDS = frozenset(".!?:\u2026\n")
@@ -317,36 +320,36 @@ def signature(
     code = (language or "")[:2]
     at = at.replace(second=0, microsecond=0)
     reading = _Reading(_LIKE.get(code, code), at)
-    body = _tokens(text)
-    reading.read(body[:LEAD_WORDS], _LEAD)
-    reading.read(body[LEAD_WORDS:], _BEYOND)
+    reading.read(_words(_plain(text[: WORDS * LETTERS]), WORDS))
     plain = _plain(title[:400])
-    reading.read(_TOKEN.findall(plain)[:40], _TITLE)
+    reading.read(_words(plain, 40), title=True)
     weights = reading.weights
     for number, country in enumerate(countries):
         weights[_feature(country, _COUNTRY)] = 1.0 if number < 2 else 0.5
-    if len(weights) > MOST_FEATURES:
-        kept = sorted(weights, key=lambda one: (-weights[one], one))[:MOST_FEATURES]
-        weights = {one: weights[one] for one in kept}
+    ranked = sorted((-weight, feature) for feature, weight in weights.items())[:MOST_FEATURES]
     heading = " ".join(reading.heading) or plain
     return Signature(
         at,
         reading.day or at.toordinal(),
         f"{code:2.2}" if code.isascii() else "  ",
         crc32(heading.encode("utf-8", "replace")),
-        {one: round(weights[one] * _UNITS) for one in sorted(weights)},
+        {feature: round(-weight * _UNITS) for feature, weight in sorted((f, w) for w, f in ranked)},
         reading.day > 0,
     )
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    """The first words of a text, each with the signs before it."""
-    found: list[tuple[str, str]] = []
-    for letters_a_word in (7, 9):  # the fewer are enough of most texts
-        found = _TOKEN.findall(_plain(text[: WORDS * letters_a_word]))
-        if len(found) > WORDS:  # so that the last of them is whole
-            break
-    return found[:WORDS]
+class _Words(NamedTuple):
+    """Words as they are written, and which of them come after the end of a sentence."""
+
+    written: list[str]
+    begin: AbstractSet[int]
+
+
+def _words(plain: str, most: int) -> _Words:
+    tokens = _TOKEN.findall(plain)
+    ends = (number for number, token in enumerate(tokens) if token in _ENDS)
+    begin = {number - ends_before for ends_before, number in enumerate(ends)}
+    return _Words([token for token in tokens if token not in _ENDS][:most], begin)
 
 
 class _Reading:
@@ -354,7 +357,7 @@ class _Reading:
 
     def __init__(self, language: str, at: datetime) -> None:
         column = language if language in _COLUMNS else ""
-        self.meaning = _reader(column)
+        self.meanings = _meanings(column)
         self.noun = -1 if column == "id" else 1  # where it stands, seen from its ordinal
         self.at = at
         self.day = 0
@@ -365,48 +368,49 @@ class _Reading:
         if weight > self.weights.get(feature, 0.0):
             self.weights[feature] = weight
 
-    def read(self, tokens: Sequence[tuple[str, str]], place: float) -> None:
+    def read(self, given: _Words, *, title: bool = False) -> None:
         """Take what stands in a part of the entry; the title comes last, for the text tells what are names."""
-        meaning, weights = self.meaning, self.weights
-        title = place == _TITLE
-        long = [written for _, written in tokens if len(written) > 3] if title else ()
-        headline = len(long) > 2 and sum(written != written.lower() for written in long) > 0.6 * len(long)
-        words = [word.lower() for _, word in tokens]
+        written = given.written
+        words = " ".join(written).lower().split()
+        meanings, weights = list(map(self.meanings.__getitem__, words)), self.weights
+        long = [word for word in written if len(word) > 3] if title else ()
+        headline = len(long) > 2 and sum(word != word.lower() for word in long) > 0.6 * len(long)
+        place = _TITLE if title else _LEAD
         after = 0  # the end of a pair
-        for position, word in enumerate(words):
-            if position < after:
-                continue
-            found = meaning(word)
-            if found is None:
-                if title:
-                    self.heading.append(word)
+        for position, found in enumerate(meanings):
+            if position == LEAD_WORDS and not title:
+                place = _BEYOND
+            if found is None or position < after:
+                if title and position >= after:
+                    self.heading.append(words[position])
                 continue
             if found.pairs and position + 1 < len(words) and words[position + 1] in found.pairs:
                 after = position + 2
-                found = meaning(f"{word}_{words[position + 1]}") or _Meaning()
+                found = self.meanings[f"{words[position]}_{words[position + 1]}"] or _Meaning()
             for feature, weight in found.features:
                 weight *= place
                 if weight > weights.get(feature, 0.0):
                     weights[feature] = weight
-            if found.digits:
-                self._figure(word, position, words, place)
-                continue
-            if found.term:
-                before, written = tokens[position]
-                if headline:
-                    name = weights.get(found.term, 0.0) >= _NAME * _BEYOND
-                else:
-                    name = title or (position > 0 and _ENDS.isdisjoint(before))
-                if name and written != word and len(word) > 1:
-                    self.add(found.term, _NAME * place)
-                    continue
+            if term := found.term:
+                word = words[position]
+                if written[position] != word and len(word) > 1:
+                    if headline:
+                        name = weights.get(term, 0.0) >= _NAME * _BEYOND
+                    else:
+                        name = title or (position > 0 and position not in given.begin)
+                    if name:
+                        self.add(term, _NAME * place)
+                        continue
                 if len(word) > 3:
-                    self.add(found.term, _WORD * place)
+                    self.add(term, _WORD * place)
+            elif found.digits:
+                self._figure(position, words, place)
+                continue
             elif found.role == "number":
                 self._count(str(found.value), position, words, place)
             elif found.role == "ordinal":
                 near = position + self.noun
-                noun = (meaning(words[near]) if 0 <= near < len(words) else None) or _Meaning()
+                noun = (meanings[near] if 0 <= near < len(words) else None) or _Meaning()
                 what = noun.features[0][0] if noun.features else 0
                 self.add((what & ~0x7F) | (found.value & 0xF) << 3 | _ORDINAL, place)
             elif found.role == "weekday" and place != _BEYOND and not self.day:
@@ -414,17 +418,18 @@ class _Reading:
                 latest = self.at.toordinal() + 1
                 self.day = latest - (latest - found.value) % 7
             if title:
-                self.heading.append(word)
+                self.heading.append(words[position])
 
     def _count(self, digits: str, position: int, words: Sequence[str], place: float) -> None:
         """Take a number, but not that of the dead or the hurt, which grows while a story is told."""
         if len(digits) > 1:
-            near = filter(None, map(self.meaning, words[max(0, position - 2) : position + 4]))
+            near = filter(None, map(self.meanings.__getitem__, words[max(0, position - 2) : position + 4]))
             if not any(feature in _TOLL for meaning in near for feature, _ in meaning.features):
                 self.add(_feature(digits, _FIGURE), place)
 
-    def _figure(self, word: str, position: int, words: Sequence[str], place: float) -> None:
-        """A token with digits: a date, a name such as F-35, or a number."""
+    def _figure(self, position: int, words: Sequence[str], place: float) -> None:
+        """A word with digits: a date, a name such as F-35, or a number."""
+        word = words[position]
         parts = [part[:12] for part in _DIGITS.findall(word)]
         if not parts:
             return
@@ -435,7 +440,7 @@ class _Reading:
         else:
             if len(parts) == 1 and len(parts[0]) <= 2:
                 after = position + 2 if words[position + 1 : position + 2] == ["de"] else position + 1
-                near = (self.meaning(words[n]) for n in (after, position - 1) if 0 <= n < len(words))
+                near = (self.meanings[words[n]] for n in (after, position - 1) if 0 <= n < len(words))
                 if month := max((each.value for each in near if each and each.role == "month"), default=0):
                     self._date([parts[0], str(month)])
                     return
@@ -505,28 +510,36 @@ def _lexicon(column: str) -> _Lexicon:
     return found
 
 
-@cache
-def _reader(column: str) -> Callable[[str], _Meaning | None]:
-    """What tells a word's meaning in a language; None: it says nothing."""
-    lexicon = _lexicon(column)
+class _Meanings(dict[str, _Meaning | None]):
+    """What words mean in a language; None: one says nothing."""
 
-    @lru_cache(maxsize=1 << 14)
-    def meaning(word: str) -> _Meaning | None:
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self.lexicon = _lexicon(column)
+
+    def __missing__(self, word: str) -> _Meaning | None:
+        if len(self) >= _MOST_MEANINGS:
+            self.clear()
+        found = self._of(word)
+        self[word] = found if any(found) else None
+        return self[word]
+
+    def _of(self, word: str) -> _Meaning:
         if word[0].isdigit() or word[-1].isdigit():
             return _Meaning(digits=True)
-        concepts = lexicon.words.get(word)
-        if not concepts and column in ("", "id"):
-            concepts = next((lexicon.words[root] for root in _roots(word) if root in lexicon.words), None)
+        words, beginnings, pairs = self.lexicon
+        concepts = words.get(word)
+        if not concepts and self.column in ("", "id"):
+            concepts = next((words[root] for root in _roots(word) if root in words), None)
         if not concepts:
-            beginnings = (word[:end] for end in range(len(word), 2, -1))
-            concepts = next(
-                (lexicon.beginnings[some] for some in beginnings if some in lexicon.beginnings), None
-            )
+            starts = (word[:end] for end in range(len(word), 2, -1))
+            concepts = next((beginnings[start] for start in starts if start in beginnings), None)
         meant = _meant(concepts, word) if concepts else _Meaning(term=_feature(_sounded(word), _TERM))
-        meant = meant._replace(pairs=frozenset(lexicon.pairs.get(word, ())))
-        return meant if any(meant) else None
+        return meant._replace(pairs=frozenset(pairs[word])) if word in pairs else meant
 
-    return meaning
+
+_meanings = cache(_Meanings)
+"""By the column of their language."""
 
 
 def _meant(concepts: Iterable[str], word: str) -> _Meaning:

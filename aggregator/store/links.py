@@ -229,9 +229,10 @@ class Links:
         return frozenset(row[0] for row in found)
 
     def holding(self, feed_id: int, keys: Iterable[int]) -> frozenset[int]:
-        """The newest entries of a feed that hold one of these paragraphs."""
+        """The newest entries of a feed in the index that hold one of these paragraphs."""
         found = self._db.execute(
-            f"""SELECT DISTINCT entry_id FROM paragraphs WHERE feed_id = ?2 AND key IN {LISTED}
+            f"""SELECT DISTINCT entry_id FROM paragraphs JOIN fingerprints USING (entry_id)
+                 WHERE feed_id = ?2 AND key IN {LISTED}
                  ORDER BY entry_id DESC LIMIT ?3""",
             (_listed(keys), feed_id, CONCERNED),
         )
@@ -265,27 +266,28 @@ class Links:
         )
         return {row[0]: (row[1], row[2]) for row in found}
 
-    def drop(self, entry_ids: Iterable[int]) -> None:
-        """Take entries out of the index; their keys stay until they are swept."""
-        self._db.executemany("DELETE FROM fingerprints WHERE entry_id = ?", [(one,) for one in entry_ids])
+    def drop(self, before: datetime, limit: int) -> int:
+        """Take entries from before a time out of the index, and say how many; their keys stay until they are swept."""
+        return self._db.execute(
+            """DELETE FROM fingerprints WHERE entry_id IN
+                   (SELECT entry_id FROM fingerprints WHERE at < ? ORDER BY at LIMIT ?)""",
+            (stamp(before), limit),
+        ).rowcount
 
     def sweep(self, part: int, parts: int) -> None:
-        """Remove the keys of entries that are out of the index, from one of so many parts of all keys."""
-        for table, least, bits in (("article_keys", -(2**63), 64), ("story_keys", 0, 32)):
-            first = least + part * 2**bits // parts
-            last = least + (part + 1) * 2**bits // parts - 1
+        """Remove the keys of entries that are out of the index, from one of so many parts of all keys and feeds."""
+        feeds = self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM feeds").fetchone()[0]
+        for table, column, least, count in (
+            ("article_keys", "key", -(2**63), 2**64),
+            ("story_keys", "key", 0, 2**32),
+            ("paragraphs", "feed_id", 0, feeds),
+        ):
+            first, last = least + part * count // parts, least + (part + 1) * count // parts - 1
             self._db.execute(
-                f"""DELETE FROM {table} WHERE key BETWEEN ? AND ?
+                f"""DELETE FROM {table} WHERE {column} BETWEEN ? AND ?
                        AND NOT EXISTS (SELECT 1 FROM fingerprints f WHERE f.entry_id = {table}.entry_id)""",
                 (first, last),
             )
-
-    def older_than(self, time: datetime, limit: int) -> tuple[int, ...]:
-        """Entries from before a time that are in the index."""
-        found = self._db.execute(
-            "SELECT entry_id FROM fingerprints WHERE at < ? ORDER BY at LIMIT ?", (stamp(time), limit)
-        )
-        return tuple(row[0] for row in found)
 
     def same_address(self, entry: Linkable) -> tuple[int, ...]:
         """The first other entry with the same canonical URL, whenever it came: through it they all hang together."""
