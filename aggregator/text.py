@@ -747,7 +747,8 @@ def stable_hash(entry: EntryData) -> bytes:
 # -------------------------------------------------------------------------------------- language
 
 _LEAST_LETTERS = 20
-_LANGUAGE_SAMPLE = 200  # characters; more made no difference on labelled entries
+_LANGUAGE_SAMPLE = 200  # characters that the model is shown; more made no difference on labelled entries
+_CONFIRMING_SAMPLE = 400  # … and in which a declared language's own words are looked for
 _OWN_WORDS = {
     "id": "adalah akan bahwa dalam dengan ini itu juga karena kepada oleh pada sebagai telah tidak untuk yang",
     "en": "after and from has have his said that the their they this was were which will with would",
@@ -788,7 +789,7 @@ def detect_language(text: str, prior: str | None) -> str | None:
     """The language a text is written in.
 
     Args:
-        text: plain text; its first 200 characters are looked at.
+        text: plain text; its beginning is looked at.
         prior: the operator's word, or what the feed declares (which is often wrong): a language tag that speaks
             for a language as strongly as the text itself, no more.
 
@@ -802,8 +803,10 @@ def detect_language(text: str, prior: str | None) -> str | None:
     sample = text[:_LANGUAGE_SAMPLE].lower().replace("\n", " ").encode("utf-8", "ignore").decode()
     if sum(map(str.isalpha, sample)) < _LEAST_LETTERS:
         return prior or None
-    if prior in _OWN_WORD_SETS and len(_OWN_WORD_SETS[prior].intersection(sample.split())) >= _CONFIRMED:
-        return prior  # the text's own words confirm it, at a tenth of the model's cost
+    if prior in _OWN_WORD_SETS:
+        words = text[:_CONFIRMING_SAMPLE].lower().split()
+        if len(_OWN_WORD_SETS[prior].intersection(words)) >= _CONFIRMED:
+            return prior  # the text's own words confirm it, at a tenth of the model's cost
     labels, scores = _model()(sample, k=5)
     likely = {label.removeprefix("__label__"): score for label, score in zip(labels, scores, strict=True)}
     malay, indonesian = likely.pop("ms", 0.0), likely.pop("id", 0.0)

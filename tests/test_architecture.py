@@ -43,7 +43,7 @@ FLOORS = (
     {"__main__"},
 )
 HOMES = {
-    "Stemmer": {"topics"}, "ahocorasick_rs": {"topics"}, "apscheduler": {"daemon"}, "brotli": {"publish"}, "argon2": {"web"}, "certifi": {"fetch"},
+    "Stemmer": {"topics"}, "ahocorasick_rs": {"duplicates", "topics"}, "apscheduler": {"daemon"}, "brotli": {"publish"}, "argon2": {"web"}, "certifi": {"fetch"},
     "click": {"cli"}, "fasttext": {"text"}, "feedgen": {"publish"}, "feedparser": {"parse"},
     "jinja2": {"web"}, "lxml": {"parse", "discover", "opml", "publish"},
     "markupsafe": {"web"}, "nh3": {"text"}, "pyarrow": {"export"}, "prometheus_client": {"metrics"}, "publicsuffixlist": {"fetch"}, "pycurl": {"fetch"}, "pygal": {"web"}, "pydantic": {"config", "web"}, "pydantic_core": {"config", "web"},

@@ -12,6 +12,8 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from ahocorasick_rs import AhoCorasick
+
 from aggregator.model import Attribution
 
 _LONGEST = 8_000  # characters of running text that are looked at
@@ -24,16 +26,16 @@ class _Outlets(NamedTuple):
     """The table of outlets.
 
     Attributes:
-        by_spelling: usual name by spelling, as it stands in running text.
+        names: the usual name of each spelling that the automaton knows.
+        automaton: finds spellings as they stand in running text.
         by_fold: usual name by folded spelling, for source lines, datelines and titles of feeds.
         by_domain: usual name by domain.
-        by_word: the spellings that hold a word; each spelling under its longest word.
     """
 
-    by_spelling: dict[str, str]
+    names: tuple[str, ...]
+    automaton: AhoCorasick
     by_fold: dict[str, str]
     by_domain: dict[str, str]
-    by_word: dict[str, tuple[str, ...]]
 
 
 @cache
@@ -43,7 +45,6 @@ def _outlets() -> _Outlets:
     by_spelling: dict[str, str] = {}
     by_fold: dict[str, str] = {}
     by_domain: dict[str, str] = {}
-    by_word: dict[str, list[str]] = {}
     for line in files("aggregator.duplicates").joinpath("outlets.txt").read_text("utf-8").splitlines():
         if not line or line.startswith("#"):
             continue
@@ -56,12 +57,10 @@ def _outlets() -> _Outlets:
         for domain in filter(None, domains.split(", ")):
             by_domain.setdefault(domain, name)
             by_fold.setdefault(_fold(domain), name)
-    for spelling in by_spelling:
-        by_word.setdefault(max(_WORD.findall(spelling), key=len), []).append(spelling)
-    return _Outlets(by_spelling, by_fold, by_domain, {word: tuple(some) for word, some in by_word.items()})
+    automaton = AhoCorasick(list(by_spelling), store_patterns=False)
+    return _Outlets(tuple(by_spelling.values()), automaton, by_fold, by_domain)
 
 
-_WORD = re.compile(r"\w+")
 _NO_LETTER = re.compile(r"[\W_]+")
 _SUFFIX = re.compile(r"(?:\.(?:com|net|org|co|id|info|tv|news))+$")
 
@@ -207,15 +206,10 @@ def _credited(text: str, in_title: bool = False) -> Iterator[str]:
     """The outlets of the table that running text credits, in its order."""
     outlets = _outlets()
     found: dict[int, tuple[int, str]] = {}
-    for word in outlets.by_word.keys() & set(_WORD.findall(text)):
-        for spelling in outlets.by_word[word]:
-            start = text.find(spelling)
-            while start >= 0:
-                end = start + len(spelling)
-                whole = not text[start - 1 : start].isalnum() and not text[end : end + 1].isalnum()
-                if whole and end > found.get(start, (0, ""))[0]:
-                    found[start] = (end, outlets.by_spelling[spelling])
-                start = text.find(spelling, end)
+    for number, start, end in outlets.automaton.find_matches_as_indexes(text, overlapping=True):
+        whole = not text[start - 1 : start].isalnum() and not text[end : end + 1].isalnum()
+        if whole and end > found.get(start, (0, ""))[0]:
+            found[start] = (end, outlets.names[number])
     last_end, last_counts = 0, False
     joined: list[str] = []  # names that stand before this one in one list, and do not count by themselves
     for start, (end, name) in sorted(found.items()):
