@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from aggregator import cadence, config, count, export, health, link, lists, poll
-from aggregator.duplicates import outlet_of
 from aggregator.errors import StoreError, UnknownError
 from aggregator.fetch import Fetcher
 from aggregator.model import (
@@ -43,7 +42,7 @@ from aggregator.model import (
     Tag,
     TrendDay,
 )
-from aggregator.output import Outputs
+from aggregator.output import Outputs, sourced
 from aggregator.publish import Format, Rendered
 from aggregator.push import Push
 from aggregator.store import Recorded, Share, SubscriptionChanges, open_store, read_query
@@ -150,13 +149,11 @@ class Aggregator:
                 "the stored entries were compared with each other by other means than the present ones, or not at "
                 "all: `aggregator relink` does it anew, and the daemon does so by itself"
             )
-        stale = self.stale_topics()
-        if stale and not dry_run:
-            if self.store.is_empty():
-                self._retagged()
-            else:
-                self.store.mixed(stale)
-                self._warn_of(stale)
+        if not dry_run and self.store.is_empty():
+            self._retagged()
+        elif not dry_run and (stale := self.stale_topics()):
+            self.store.mixed(stale)
+            self._warn_of(stale)
         return changes
 
     def _warn_of(self, stale: Sequence[str]) -> None:
@@ -380,11 +377,11 @@ class Aggregator:
 
     def entry(self, entry_id: int) -> StoredEntry:
         """One entry, its sources with their addresses where they are known. Raises UnknownError where there is none."""
-        entry = self.store.entry(entry_id)
-        if not entry.attributions or entry.story_id is None:
+        entry = sourced(self.store.entry(entry_id))
+        if entry.story_id is None or all(one.url for one in entry.attributions):
             return entry
         try:
-            return _sourced(entry, self.store.story(entry.story_id))
+            return sourced(entry, self.store.story(entry.story_id).tellings)
         except UnknownError:  # it has just become part of another story
             return entry
 
@@ -398,7 +395,7 @@ class Aggregator:
             Level.STORY: self.store.kept_apart(Level.STORY, [copy.id for copy in copies]),
         }
         return Belonging(
-            entry if story is None else _sourced(entry, story),
+            sourced(entry, () if story is None else story.tellings),
             copies,
             self.store.canonical(entry.article_id),
             story,
@@ -455,7 +452,7 @@ class Aggregator:
 
     def story(self, story_id: int) -> Story:
         """One story. Raises UnknownError where there is none."""
-        return self.store.story(story_id)
+        return _led(self.store.story(story_id))
 
     def revisions(self, entry_id: int) -> tuple[Revision, ...]:
         """The earlier versions of an entry, the oldest first. Raises UnknownError where there is no such entry."""
@@ -475,7 +472,8 @@ class Aggregator:
             UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
         self.outputs.check(selection)
-        return self.store.select(selection, since=since, before=before, limit=limit)
+        entries, older = self.store.select(selection, since=since, before=before, limit=limit)
+        return tuple(map(sourced, entries)), older
 
     def stories(
         self, selection: Selection, *, before: str | None = None, limit: int
@@ -486,7 +484,8 @@ class Aggregator:
             UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
         self.outputs.check(selection)
-        return self.store.stories(selection, before=before, limit=limit)
+        stories, older = self.store.stories(selection, before=before, limit=limit)
+        return tuple(map(_led, stories)), older
 
     def count_trends(self) -> int:
         """Bring the indices of the topics up to date; returns how many days of them have changed."""
@@ -523,7 +522,7 @@ class Aggregator:
         found = self.store.copies(article_id)
         if not found:
             raise UnknownError(f"there is no article {article_id}")
-        return found
+        return tuple(map(sourced, found))
 
     def polls(self, feed_id: int, *, before: str | None = None, limit: int) -> tuple[Mapping[str, Any], ...]:
         """A feed's polls as rows of the store, the last one first; `before` is the `started_at` of one."""
@@ -559,9 +558,10 @@ class Aggregator:
         """Entries that match a full-text query, best first; `feeds` are addresses or names."""
         self._check(topic)
         feed_ids = self._find_feeds(feeds) if feeds else None
-        return self.store.search(
+        hits = self.store.search(
             query, topic=topic, feed_ids=feed_ids, language=language, since=since, limit=limit
         )
+        return tuple(replace(hit, entry=sourced(hit.entry)) for hit in hits)
 
     def _find_feeds(self, wanted: Sequence[str]) -> tuple[int, ...]:
         """Ids of the feeds that are meant by addresses or names; what was never polled has none."""
@@ -615,7 +615,9 @@ class Aggregator:
         self.outputs.check(Selection(topic=topic))
 
     def stale_topics(self) -> tuple[str, ...]:
-        """Topics by whose present rules the stored entries have not been tagged."""
+        """Topics by whose present rules the stored entries have not been tagged; none while there are no entries."""
+        if self.store.is_empty():
+            return ()
         present = {topic.slug: topic.revision for topic in self.ruleset.topics}
         applied = self.store.topic_revisions()
         return tuple(
@@ -813,13 +815,6 @@ def _minutes(duration: timedelta) -> str:
     return f"{duration / timedelta(minutes=1):.0f} minutes"
 
 
-def _sourced(entry: StoredEntry, story: Story) -> StoredEntry:
-    """An entry whose sources lead to where they first tell its story, as far as they do."""
-    first: dict[str | None, str | None] = {}
-    for telling in story.tellings:
-        if telling.url and telling.entry_id != entry.id:
-            first.setdefault(outlet_of(telling.outlet, telling.url), telling.url)
-    return replace(
-        entry,
-        attributions=tuple(replace(one, url=one.url or first.get(one.name)) for one in entry.attributions),
-    )
+def _led(story: Story) -> Story:
+    """A story whose leading entry names its sources with their addresses."""
+    return replace(story, lead=sourced(story.lead, story.tellings))

@@ -24,7 +24,7 @@ QUIET = timedelta(hours=1)
 SLOWEST = timedelta(days=1)
 """A working feed is asked at least this often, unless its server says it stays fresh for longer."""
 UNKNOWN = 24.0
-"""Entries a day that a feed is taken to have while its rhythm is not known, because it gives no dates."""
+"""Entries a day that a feed is taken to have while its rhythm is not known."""
 GONE = timedelta(days=30)
 """How often a feed that is gone for good (410) is looked at again."""
 LONGEST_RETRY_AFTER = timedelta(hours=48)
@@ -177,13 +177,16 @@ def rhythm(published: Sequence[datetime], now: datetime, profile: Profile | None
     """Entries a day, from the newest dates in a document; None where fewer than two can be used.
 
     The time since the newest entry counts: a feed that fell silent slows down. Hours in which the
-    profile expects little count little.
+    profile expects little count little. A few entries within minutes may be one burst: what lacks of a full sample
+    counts as the time in which an unknown feed has one entry, the less the more have come while the feed is known.
     """
     newest = sorted((moment for moment in published if moment <= now), reverse=True)[:_SAMPLE]
     if len(newest) < 2:
         return None
-    span = max(_weighed(newest[-1], now, factors(profile)), timedelta(minutes=1))
-    return len(newest) / (span / _DAY)
+    before = sum(profile is None or moment <= profile.since for moment in newest)
+    doubt = (1 - len(newest) / _SAMPLE) * before / len(newest) / UNKNOWN
+    span = _weighed(newest[-1], now, factors(profile)) / _DAY + doubt
+    return len(newest) / max(span, timedelta(minutes=1) / _DAY)
 
 
 def slowed(

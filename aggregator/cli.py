@@ -519,10 +519,23 @@ def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _language(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """A language, written as in feeds.yaml and in addresses."""
+    from aggregator.publish.selections import read
+
+    try:
+        return value and read("language", value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @cli.command()
 @click.argument("query")
 @click.option("--topic", metavar="SLUG", help="Only entries with this topic.")
 @click.option("--feed", "wanted", metavar="URL-OR-NAME", multiple=True, help="Only entries of this feed.")
+@click.option(
+    "--language", callback=_language, metavar="CODE", help="Only entries in this language: en, es, id."
+)
 @click.option(
     "--since", callback=_since, metavar="TIME", help="Only entries from then on: 2026-01-31, 12h, 7d, 2w."
 )
@@ -534,13 +547,16 @@ def search(
     query: str,
     topic: str | None,
     wanted: Sequence[str],
+    language: str | None,
     since: datetime | None,
     limit: int,
     as_json: bool,
 ) -> None:
     """Search titles and texts: words, "phrases", prefix*, AND, OR, NOT, NEAR(a b)."""
     with context.open() as aggregator:
-        hits = aggregator.search(query, topic=topic, feeds=wanted, since=since, limit=limit)
+        hits = aggregator.search(
+            query, topic=topic, feeds=wanted, language=language, since=since, limit=limit
+        )
         if advice := aggregator.advice(query):
             click.echo(advice, err=True)
     if as_json:

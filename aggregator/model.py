@@ -135,7 +135,7 @@ class FetchSettings:
 
     Attributes:
         allow_addresses: networks that may be connected to although they are private.
-        user_agent: None: `aggregator/<version> (+<project URL>)`.
+        user_agent: None: `aggregator/<version> (+<public_url>)`.
         concurrency: requests in flight at once, over all hosts.
         per_host: requests in flight at once to one host.
         spacing: time between two polls of one host; this machine's own addresses need none.

@@ -8,14 +8,16 @@ import logging
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aggregator import files, health, trends
-from aggregator.errors import UnknownError
-from aggregator.model import OutputFeed, Selection, Settings, StoredEntry
+from aggregator.duplicates import outlet_of
+from aggregator.errors import QueryError, UnknownError
+from aggregator.model import Copy, OutputFeed, Selection, Settings, StoredEntry, Telling
 from aggregator.publish import (
     CURSOR,
     EVERYTHING,
@@ -51,6 +53,26 @@ UNUSUAL_FOR = timedelta(days=365)
 """How long an unusual day stays in its feed."""
 LEADING = 5
 """How many stories are named for a day."""
+
+
+def sourced(entry: StoredEntry, told: Iterable[Telling] = ()) -> StoredEntry:
+    """An entry whose sources lead to where they tell it themselves, as far as that is known.
+
+    Args:
+        entry: the entry.
+        told: by whom its story is told, in order of publication; a source's own copy of the article goes first.
+    """
+    if all(one.url for one in entry.attributions):
+        return entry
+    places: list[Copy | Telling] = [*entry.copies, *told]
+    first: dict[str | None, str | None] = {}
+    for place in places:
+        if place.url and place.entry_id != entry.id:
+            first.setdefault(outlet_of(place.outlet, place.url), place.url)
+    return replace(
+        entry,
+        attributions=tuple(replace(one, url=one.url or first.get(one.name)) for one in entry.attributions),
+    )
 
 
 class Outputs:
@@ -140,12 +162,17 @@ class Outputs:
 
         Raises:
             UnknownError: `before` is no cursor.
+            QueryError: conditions narrow a feed that is no selection of entries.
         """
+        made = next((each for each in MADE if each.name == output.name), None)
+        if made is not None and (before is not None or output != replace(made, limit=output.limit)):
+            raise QueryError(f"The feed {output.name} knows no conditions but limit.")
         if output.name == health.OUTPUT.name:
             return tuple(map(health.entry, self._store.feed_events(output.limit))), None
         if output.name == trends.OUTPUT.name:
             return self._unusual_days(output.limit), None
-        return self._store.select(output, before=before, limit=output.limit)
+        entries, older = self._store.select(output, before=before, limit=output.limit)
+        return tuple(map(sourced, entries)), older
 
     def _unusual_days(self, limit: int) -> tuple[StoredEntry, ...]:
         since = self._clock().date() - UNUSUAL_FOR
@@ -201,10 +228,15 @@ class Outputs:
 
         Raises:
             UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
+            QueryError: the feed has archives instead of pages, or knows no conditions.
         """
         self.check(output)
         base = self.feed(output.name) if output.name else EVERYTHING
         query = query_of(output, base)
+        if output.name and not query:  # what it says of itself anyway: this is the feed itself
+            if before is not None:
+                raise QueryError("Older entries of this feed are in its archives, which its documents name.")
+            return self.rendered(output.name, format)
 
         def make(kept: Rendered | None) -> Rendered:
             entries, older = self.select(output, before=before)
@@ -274,6 +306,7 @@ class Outputs:
     def _archived(self, output: OutputFeed, cursor: str, formats: list[Format]) -> dict[Format, Rendered]:
         entries, older, newer = self._store.archive(output, cursor, output.limit)
         place, channel = Place(cursor, older, newer), self._channel(output)
+        entries = tuple(map(sourced, entries))
         return {each: self._render(channel, entries, each, place) for each in formats}
 
     def _channel(self, output: OutputFeed, base: OutputFeed | None = None) -> Channel:

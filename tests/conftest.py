@@ -1,5 +1,6 @@
 """What several test files need: a clean environment, a server, documents, configurations, patience."""
 
+import asyncio
 import logging
 import os
 import time
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
+from aggregator.app import Aggregator
 from tests.server import Server
 
 T = TypeVar("T")
@@ -105,6 +107,17 @@ def configure(folder: Path, *feeds: str | dict[str, Any], **keys: Any) -> Path:
     path = folder / "feeds.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
+
+
+def poll_all(aggregator: Aggregator) -> None:
+    """Ask every feed once."""
+
+    async def run() -> None:
+        aggregator.due(everything=True)
+        async with asyncio.timeout(10), aggregator.poller() as poller:
+            await poller.run()
+
+    asyncio.run(run())
 
 
 def wait_for(condition: Callable[[], T], seconds: float = 10) -> T:

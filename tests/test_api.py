@@ -1,6 +1,5 @@
 """The API as a program meets it: over a real store, filled by real polls, asked over HTTP."""
 
-import asyncio
 import gzip
 import html
 import json
@@ -29,7 +28,7 @@ from aggregator.web import make_app
 from aggregator.web.api.operations import ASKED_AT_ONCE
 from aggregator.web.api.questions import MOST, Selected
 from tests.client import BROWSER, Answer, Client, serving
-from tests.conftest import Clock, configure, item, rss
+from tests.conftest import Clock, configure, item, poll_all, rss
 from tests.server import Server
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "api.md"
@@ -40,15 +39,6 @@ STORMS = {
     "concepts": {"storm": {"any": ["storm"]}},
     "rules": {"named": {"all": "storm"}},
 }
-
-
-def poll_all(aggregator: Aggregator) -> None:
-    async def run() -> None:
-        aggregator.due(everything=True)
-        async with asyncio.timeout(10), aggregator.poller() as poller:
-            await poller.run()
-
-    asyncio.run(run())
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +205,13 @@ def test_a_search_says_what_was_found(client: Client) -> None:
     (hit,) = items(client, "/api/search", q="again")
     assert hit["entry"]["title"] == "Calm again"
     assert [piece["text"] for piece in hit["snippet"] if piece["found"]] == ["again"]
+
+
+def test_a_search_in_a_language(client: Client) -> None:
+    storms = [hit["entry"] for hit in items(client, "/api/search", q="storm")]
+    assert {entry["language"] for entry in storms} == {"en"}
+    assert [hit["entry"] for hit in items(client, "/api/search", q="storm", language="EN")] == storms
+    assert items(client, "/api/search", q="storm", language="es") == []
 
 
 def test_a_slip_in_a_query_is_explained(client: Client) -> None:

@@ -1,6 +1,5 @@
 """The façade: what the faces are given, over a real store filled by real polls."""
 
-import asyncio
 import json
 import sqlite3
 import threading
@@ -24,12 +23,13 @@ from aggregator.model import (
     ListState,
     OutputFeed,
     RemoteList,
+    Selection,
     Settings,
     Subscription,
 )
 from aggregator.publish import Format, Rendered, render
 from aggregator.store import open_store
-from tests.conftest import NOON, Clock, configure, item, rss
+from tests.conftest import NOON, Clock, configure, item, poll_all, rss
 from tests.server import Server
 
 
@@ -49,15 +49,6 @@ STORMS = {"topics": [topic("storm")]}
 
 def settings(folder: Path, *feeds: str | dict[str, Any], **keys: Any) -> Settings:
     return config.load(configure(folder, *feeds, **keys), environ={})
-
-
-def poll_all(aggregator: Aggregator) -> None:
-    async def run() -> None:
-        aggregator.due(everything=True)
-        async with asyncio.timeout(10), aggregator.poller() as poller:
-            await poller.run()
-
-    asyncio.run(run())
 
 
 @pytest.fixture
@@ -586,9 +577,17 @@ def test_a_source_leads_to_where_it_first_tells_the_story(
         assert it.store.entry(herald.id).attributions == (replace(source, url=None),)
         assert it.entry(herald.id).attributions == (source,)
         assert it.belonging(herald.id).entry.attributions == (source,)
+        by_herald = Selection(feed="Island Herald")
+        ((story,), _), ((listed,), _) = it.stories(by_herald, limit=5), it.select(by_herald, limit=5)
+        assert story.lead.attributions == (source,)
+        assert listed.attributions == (replace(source, url=None),), "it has no copy of the article"
         it.split(herald.id, Level.STORY)
         assert it.entry(herald.id).attributions == (replace(source, url=None),)
         assert it.belonging(herald.id).apart == {Level.ARTICLE: (), Level.STORY: (3 - herald.id,)}
+        it.merge(1, 2, Level.ARTICLE)
+        ((listed,), _) = it.select(replace(by_herald, copies=True), limit=5)
+        (hit,) = it.search("boat", feeds=["Island Herald"])
+        assert listed.attributions == hit.entry.attributions == (source,)
 
 
 def test_a_topic_that_is_taken_out_is_not_said_to_have_changed(

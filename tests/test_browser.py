@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from aggregator.app import Aggregator
 from aggregator.count import count_trends
+from tests.conftest import poll_all
 from tests.press import FRESH, Press
 from tests.server import Server
-from tests.test_app import poll_all
 from tests.test_daemon import daemon
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -73,14 +73,28 @@ def polls(state: FeedState, start: datetime, span: timedelta, price: timedelta =
         pytest.param([], None, id="no dates"),
         pytest.param([HOUR], None, id="one date"),
         pytest.param([HOUR * n for n in range(24)], 20 / (19 / 24), id="hourly: the newest twenty count"),
-        pytest.param([DAY, 2 * DAY], 1.0, id="daily"),
-        pytest.param([10 * DAY, 10 * DAY], 0.2, id="silent for ten days"),
+        pytest.param([DAY, 2 * DAY], 2 / (48.9 / 24), id="daily"),
+        pytest.param([10 * DAY, 10 * DAY], 2 / (240.9 / 24), id="silent for ten days"),
         pytest.param([-HOUR, -DAY, 2 * DAY], None, id="dates in the future do not count"),
-        pytest.param([SECOND * 0] * 3, 3 * 1440, id="all at once: as if within a minute"),
+        pytest.param([4 * MINUTE, 8 * MINUTE, 12 * MINUTE], 3 / (63 / 1440), id="a burst is no rhythm"),
+        pytest.param([SECOND * 0] * 3, 3 / (51 / 1440), id="all at once"),
+        pytest.param([SECOND * 0] * 20, 20 * 1440, id="very many at once: as if within a minute"),
     ],
 )
-def test_rhythm(ages: list[timedelta], per_day: float | None) -> None:
-    assert cadence.rhythm([NOW - age for age in ages], NOW) == pytest.approx(per_day)
+def test_rhythm_of_a_first_document(ages: list[timedelta], per_day: float | None) -> None:
+    dates = [NOW - age for age in ages]
+    assert cadence.rhythm(dates, NOW) == pytest.approx(per_day)
+
+
+def test_what_comes_while_a_feed_is_known_is_its_rhythm_and_no_burst() -> None:
+    every_three = [NOW + 3 * MINUTE * n for n in range(-9, 11)]
+    learned = cadence.learn(None, every_three[:10], NOW)
+    first = cadence.rhythm(every_three[:10], NOW, learned)
+    half = cadence.rhythm(every_three[5:15], NOW + 15 * MINUTE, learned)
+    whole = cadence.rhythm(every_three[10:], NOW + 30 * MINUTE, learned)
+    assert first == pytest.approx(10 / (27 + 30) * 1440)
+    assert half == pytest.approx(10 / (27 + 15) * 1440)
+    assert whole == pytest.approx(10 / 27 * 1440)
 
 
 @given(

@@ -161,6 +161,7 @@ def test_the_commands_of_the_service_exist(run: Run) -> None:
         pytest.param(("search",), "Missing argument", id="no query"),
         pytest.param(("search", "x", "--since", "yesterday"), "'yesterday' is no time", id="no time"),
         pytest.param(("search", "x", "--since", f"{9**30}d"), "is no time", id="too long ago"),
+        pytest.param(("search", "x", "--language", "Spanish"), "as its ISO 639-1 code", id="no language"),
         pytest.param(("search", "x", "--limit", "0"), "0 is not in the range", id="nothing wanted"),
         pytest.param(("why", "first"), "'first' is not a valid integer", id="no id"),
         pytest.param(("topics", "explain"), "give the id of an entry", id="nothing to explain"),
@@ -572,6 +573,8 @@ def test_feeds_json(polled: Path, server: Server, run: Run) -> None:
         pytest.param(("item OR storm", "--topic", "storms"), ["A storm nears the island"], id="a topic"),
         pytest.param(("hyperlink", "--feed", "Kabar"), ["=HYPERLINK(1)"], id="a feed"),
         pytest.param(("hyperlink", "--feed", "Warta"), [], id="another feed"),
+        pytest.param(("storm", "--language", "EN"), ["A storm nears the island"], id="a language"),
+        pytest.param(("storm", "--language", "es"), [], id="another language"),
         pytest.param(("item", "--since", "1000w"), ["Item 2"], id="since long ago"),
         pytest.param(("item", "--since", "2999-01-01"), [], id="since the future"),
         pytest.param(("item OR storm", "--limit", "1"), None, id="a limit"),
@@ -663,6 +666,13 @@ def test_a_password_that_is_too_short_has_no_hash(run: Run, word: str) -> None:
     said = run("password", stdin=word)
     assert (said.code, said.out) == (2, "")
     assert "a password has at least 8 characters" in said.err
+
+
+def test_without_entries_no_rules_have_changed(tmp_path: Path, run: Run) -> None:
+    configure(tmp_path, "https://a.example/feed", topics=[STORMS])
+    run("feeds")
+    assert run("topics").out == "storms: Storms\n"
+    assert lines(run("check").out)[1:] == ["A start would add: https://a.example/feed"]
 
 
 def test_topics(tmp_path: Path, polled: Path, run: Run) -> None:

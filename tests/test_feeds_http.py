@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import brotli
 import pytest
@@ -188,6 +189,12 @@ def test_preference(accept: str | None, expected: Format | None) -> None:
     assert preferred(accept) is expected
 
 
+def test_an_address_in_absolute_form_opens_no_door(client: Client) -> None:
+    """It is answered (RFC 9112 §3.2.2); what the `Host` header says counts as ever."""
+    assert client("http://127.0.0.1/feeds/all.atom").status == 200
+    assert client("http://127.0.0.1/feeds/all.atom", Host="evil.example").status == 400
+
+
 # ----------------------------------------------------------------------------------- only what is new
 
 
@@ -233,6 +240,18 @@ def test_else_the_whole_is_sent(client: Client, aggregator: Aggregator, headers:
     assert (answer.status, answer.body.count(b"<entry")) == (200, 5)
 
 
+def test_what_a_reader_had_when_the_program_stopped_is_known_after_its_start(tmp_path: Path) -> None:
+    settings = Settings(output=(OutputFeed("all"),), database=str(tmp_path / "a.db"))
+    with Aggregator(settings, clock=Clock()) as first:
+        polled(first.store, New(entry("old")), at=NOON, url=FEED)
+        tag = first.rendered("all", Format.ATOM).etag
+    with Aggregator(settings, clock=Clock()) as second, serving(make_app(second)) as client:
+        second.serve_at("http://127.0.0.1:8000")
+        polled(second.store, New(entry("late")), at=NOON + HOUR, url=FEED)
+        answer = client("/feeds/all.atom", If_None_Match=tag, A_IM="feed")
+        assert (answer.status, answer.headers["delta-base"], answer.body.count(b"<entry")) == (226, tag, 1)
+
+
 # ---------------------------------------------------------------------------- every entry, every question
 
 
@@ -266,6 +285,11 @@ def test_a_new_subscriber_walks_back_through_everything(
         ("/feeds/es.atom?language=en", "has a language already"),
         ("/feeds/all.atom?limit=6", "holds at most 5 at once"),
         ("/feeds/all.atom?before=20251120T120000Z-3", "archives"),
+        ("/feeds/all.atom?limit=5&before=20251120T120000Z-3", "archives"),
+        ("/feeds/all.atom?copies=false&before=20251120T120000Z-3", "archives"),
+        ("/feeds/health.atom?language=en", "The feed health knows no conditions but limit"),
+        ("/feeds/health.atom?limit=5&before=20251120T120000Z-3", "knows no conditions but limit"),
+        ("/feeds/unusual.json?copies=true", "The feed unusual knows no conditions but limit"),
         ("/feeds/all/archive/20251120T120000Z-3.atom?language=en", "archives"),
         ("/feeds.atom?" + "&".join(f"a{i}=1" for i in range(30)), "too many"),
     ],
@@ -305,6 +329,17 @@ def test_a_feed_by_conditions(client: Client, aggregator: Aggregator) -> None:
     assert [item["title"] for item in document["items"]] == ["Title of paz"]
     assert document["feed_url"] == "https://news.example/feeds.json?language=es&min_score=1"
     assert document["title"] == "All entries, in es, with a score of at least 1"
+
+
+def test_conditions_that_change_nothing_give_the_feed_itself(client: Client) -> None:
+    feed, asked = client("/feeds/all.atom"), client("/feeds/all.atom?limit=5&copies=no")
+    assert asked.headers["etag"] == feed.headers["etag"]
+    assert (
+        client("/feeds/health.atom?limit=100").headers["etag"] == client("/feeds/health.atom").headers["etag"]
+    )
+    shorter = client("/feeds/all.atom?limit=4").headers["link"]
+    assert 'rel="next"' in shorter
+    assert "archive" not in shorter
 
 
 def test_questions_wait_for_their_turn_and_too_many_are_sent_away() -> None:

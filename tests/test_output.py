@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from aggregator import link
 from aggregator.errors import QueryError, StoreError, UnknownError
-from aggregator.model import Document, New, OutputFeed, PushSettings, Revised, Selection, Settings, Tag
+from aggregator.model import (
+    Attribution,
+    Document,
+    New,
+    OutputFeed,
+    PushSettings,
+    Revised,
+    Selection,
+    Settings,
+    Tag,
+)
 from aggregator.output import Outputs
 from aggregator.publish import EVERYTHING, Format, narrowed, ours, updated
 from aggregator.store import Store, entries, open_store
@@ -421,6 +431,22 @@ def test_a_feed_by_conditions_is_paged(press: Store) -> None:
     assert "next_url" not in json.loads(second.body)
     assert {link.rel for link in second.links} == {"self", "first", "alternate"}
     assert len({*ids(outputs.narrowed(asked, None, Format.JSON).body), *ids(second.body)}) == 4
+
+
+def test_a_source_leads_to_its_own_copy(store: Store) -> None:
+    store.subscribe([], NOON)
+    credit = (Attribution("a.example"), Attribution("Antara"))
+    polled(store, New(entry("asal", url_key=7)), at=NOON, url=A)
+    polled(store, New(entry("copia", url_key=7, attributions=credit)), at=NOON, url=B)
+    polled(store, New(entry("own")), at=NOON + HOUR, url=B)
+    outputs = made(store, OutputFeed("b", feed=B), OutputFeed("last", feed=B, limit=1))
+    newest = json.loads(outputs.rendered("last", Format.JSON).body)
+    cursor = newest["next_url"].rpartition("/")[2].removesuffix(".json")
+    for document in (outputs.rendered("b", Format.JSON), outputs.archive("last", cursor, Format.JSON)):
+        shown = json.loads(document.body)["items"][-1]
+        assert shown["_aggregator"]["via"] == ["https://a.example/asal"]
+        assert '>Says its source is <a href="https://a.example/asal"' in shown["content_html"]
+        assert ">Says its source is Antara<" in shown["content_html"]
 
 
 def test_copies_have_ids_of_their_own_and_an_article_keeps_its_id(press: Store) -> None:

@@ -43,9 +43,9 @@ from aggregator.web.pages.cards import age, card, excerpt, marked, marked_html, 
 from aggregator.web.pages.sources import rhythm, source
 from aggregator.web.pages.trend import smoothed
 from tests.client import BROWSER, Answer, Client, serving
+from tests.conftest import poll_all
 from tests.press import Press
 from tests.server import Server
-from tests.test_app import poll_all
 from tests.test_web import ENTRY, HOSTILE, TITLES, Shelf
 
 NOW = datetime(2025, 11, 23, 12, 0, tzinfo=UTC)

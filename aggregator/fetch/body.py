@@ -6,15 +6,13 @@ entries would be lost, and the validators of half a document kept.
 
 import zlib
 from importlib import import_module
-from importlib.util import find_spec
 
 from aggregator.fetch.headers import Headers
 
 PAGE_BYTES = 64 * 1024
 """How much of an answer that is no document is read, to say what it is."""
 
-ACCEPT_ENCODING = "gzip, deflate, br" if find_spec("brotli") else "gzip, deflate"
-
+ACCEPT_ENCODING = "gzip, deflate, br"
 
 # The last two are none by any standard, but sent.
 _NO_CODINGS = frozenset({"", "identity", "none", "utf-8"})

@@ -89,8 +89,8 @@ def question(path: str, query: bytes) -> Question:
     befores = [value for parameter, value in given if parameter == "before"]
     if len(befores) > 1:
         raise QueryError("The condition before stands twice.")
-    if (befores and name and not conditions) or (slash and (befores or conditions)):
-        raise QueryError("Older entries of this feed are in its archives, which its documents name.")
+    if slash and (befores or conditions):
+        raise QueryError("The archives of a feed know no conditions.")
     before = read_cursor(befores[0]) if befores else None
     return Question(name, FORMATS.get(extension), archive or None, conditions, before)
 
@@ -181,7 +181,7 @@ class Feeds:
         site = self._site
         if asked.archive is not None:
             return await self._turns.take(site.archive, asked.name, asked.archive, wanted)
-        if not asked.name or asked.conditions:
+        if not asked.name or asked.conditions or asked.before:
             return await self._turns.take(site.narrowed, self._output(asked), asked.before, wanted)
         if (at_hand := site.cached(asked.name, wanted)) is not None:
             return at_hand

@@ -111,7 +111,14 @@ def _article(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]
 
 def _search(site: Site, _: Mapping[str, Any], query: Searched) -> tuple[Answer, str | None]:
     feeds = () if query.feed is None else (query.feed,)
-    hits = site.search(query.q, topic=query.topic, feeds=feeds, since=query.since, limit=query.limit)
+    hits = site.search(
+        query.q,
+        topic=query.topic,
+        feeds=feeds,
+        language=query.language,
+        since=query.since,
+        limit=query.limit,
+    )
     items = tuple(
         Found(
             entry=Entry.of(hit.entry),

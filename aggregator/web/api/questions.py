@@ -172,6 +172,9 @@ class Searched(Query):
     feed: Word | SkipJsonSchema[None] = Field(
         None, description="Only entries of the feed with this name or address."
     )
+    language: Language | SkipJsonSchema[None] = Field(
+        None, description="Only entries in this language, by its ISO 639-1 code."
+    )
     since: Since | SkipJsonSchema[None] = Field(
         None, description="Only entries listed at this time or later."
     )
