@@ -42,7 +42,7 @@ from aggregator.model import (
     Tag,
     TrendDay,
 )
-from aggregator.output import Outputs, sourced
+from aggregator.output import Outputs
 from aggregator.publish import Format, Rendered
 from aggregator.push import Push
 from aggregator.store import Recorded, Share, SubscriptionChanges, open_store, read_query
@@ -377,13 +377,7 @@ class Aggregator:
 
     def entry(self, entry_id: int) -> StoredEntry:
         """One entry, its sources with their addresses where they are known. Raises UnknownError where there is none."""
-        entry = sourced(self.store.entry(entry_id))
-        if entry.story_id is None or all(one.url for one in entry.attributions):
-            return entry
-        try:
-            return sourced(entry, self.store.story(entry.story_id).tellings)
-        except UnknownError:  # it has just become part of another story
-            return entry
+        return self.store.entry(entry_id)
 
     def belonging(self, entry_id: int) -> Belonging:
         """What an entry belongs to, and why. Raises UnknownError where there is no such entry."""
@@ -395,7 +389,7 @@ class Aggregator:
             Level.STORY: self.store.kept_apart(Level.STORY, [copy.id for copy in copies]),
         }
         return Belonging(
-            sourced(entry, () if story is None else story.tellings),
+            entry,
             copies,
             self.store.canonical(entry.article_id),
             story,
@@ -452,7 +446,7 @@ class Aggregator:
 
     def story(self, story_id: int) -> Story:
         """One story. Raises UnknownError where there is none."""
-        return _led(self.store.story(story_id))
+        return self.store.story(story_id)
 
     def revisions(self, entry_id: int) -> tuple[Revision, ...]:
         """The earlier versions of an entry, the oldest first. Raises UnknownError where there is no such entry."""
@@ -472,8 +466,7 @@ class Aggregator:
             UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
         self.outputs.check(selection)
-        entries, older = self.store.select(selection, since=since, before=before, limit=limit)
-        return tuple(map(sourced, entries)), older
+        return self.store.select(selection, since=since, before=before, limit=limit)
 
     def stories(
         self, selection: Selection, *, before: str | None = None, limit: int
@@ -484,8 +477,7 @@ class Aggregator:
             UnknownError: there is no such topic, aspect, feed or label, or `before` is no cursor.
         """
         self.outputs.check(selection)
-        stories, older = self.store.stories(selection, before=before, limit=limit)
-        return tuple(map(_led, stories)), older
+        return self.store.stories(selection, before=before, limit=limit)
 
     def count_trends(self) -> int:
         """Bring the indices of the topics up to date; returns how many days of them have changed."""
@@ -522,7 +514,7 @@ class Aggregator:
         found = self.store.copies(article_id)
         if not found:
             raise UnknownError(f"there is no article {article_id}")
-        return tuple(map(sourced, found))
+        return found
 
     def polls(self, feed_id: int, *, before: str | None = None, limit: int) -> tuple[Mapping[str, Any], ...]:
         """A feed's polls as rows of the store, the last one first; `before` is the `started_at` of one."""
@@ -558,10 +550,9 @@ class Aggregator:
         """Entries that match a full-text query, best first; `feeds` are addresses or names."""
         self._check(topic)
         feed_ids = self._find_feeds(feeds) if feeds else None
-        hits = self.store.search(
+        return self.store.search(
             query, topic=topic, feed_ids=feed_ids, language=language, since=since, limit=limit
         )
-        return tuple(replace(hit, entry=sourced(hit.entry)) for hit in hits)
 
     def _find_feeds(self, wanted: Sequence[str]) -> tuple[int, ...]:
         """Ids of the feeds that are meant by addresses or names; what was never polled has none."""
@@ -813,8 +804,3 @@ def _label(tag: Tag) -> str:
 
 def _minutes(duration: timedelta) -> str:
     return f"{duration / timedelta(minutes=1):.0f} minutes"
-
-
-def _led(story: Story) -> Story:
-    """A story whose leading entry names its sources with their addresses."""
-    return replace(story, lead=sourced(story.lead, story.tellings))

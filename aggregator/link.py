@@ -73,7 +73,7 @@ def link(links: Links, entry_ids: Sequence[int]) -> None:
                 except Exception:
                     # It stays an article of its own; the poll that brought it is recorded all the same.
                     log.exception("a fault of ours while entry %d was compared with others", entry.id)
-    _name_stories(links)
+    _settle_stories(links)
 
 
 def relink(store: Store, clock: Callable[[], datetime], stopped: Callable[[], bool] = lambda: False) -> int:
@@ -105,7 +105,7 @@ def relink(store: Store, clock: Callable[[], datetime], stopped: Callable[[], bo
     if not stopped():
         with store.links(clock()) as links:
             _heed_corrections(links)
-            _name_stories(links)
+            _settle_stories(links)
     return count
 
 
@@ -143,7 +143,7 @@ def split(links: Links, entry_id: int, level: Level) -> None:
         _join(links, [entry_id])
     else:
         _leave_story(links, entry_id)
-    _name_stories(links)
+    _settle_stories(links)
 
 
 def merge(links: Links, entry_id: int, other_id: int, level: Level) -> None:
@@ -154,7 +154,7 @@ def merge(links: Links, entry_id: int, other_id: int, level: Level) -> None:
         _join(links, [entry_id, other_id])
     else:
         _unite(links, [links.place(entry_id)[1], links.place(other_id)[1]])
-    _name_stories(links)
+    _settle_stories(links)
 
 
 # ------------------------------------------------------------------------------- fingerprints
@@ -180,6 +180,7 @@ def _enter(links: Links, entries: Sequence[Linkable]) -> None:
     for entry in entries:
         if before := links.before.get(entry.id):
             _note_revision(links, entry, *before)
+            links.story_changed(entry.story_id)
     _count(links, held)
     known = _furniture(links, held)
     ids = {entry.id for entry in entries}
@@ -488,7 +489,7 @@ def _leave_story(links: Links, entry_id: int) -> None:
     """Give an entry's article a story of its own."""
     article = links.place(entry_id)[0]
     links.set_story(article, None)
-    links.new_story(article, links.read([entry_id])[0].title)
+    links.story_changed(links.new_story(article, links.read([entry_id])[0].title))
 
 
 def _heed_corrections(links: Links) -> None:
@@ -505,9 +506,26 @@ def _heed_corrections(links: Links) -> None:
             _leave_story(links, max(a, b, key=lambda one: (split_from[one], one)))
 
 
-def _name_stories(links: Links) -> None:
+def _settle_stories(links: Links) -> None:
+    """Give the stories that have changed their titles, and what their entries credit its address."""
     for story_id, titles in links.touched_stories():
         links.name_story(story_id, stories.story_title(Titled(*one) for one in titles))
+        _find_sources(links, story_id)
+
+
+def _find_sources(links: Links, story_id: int) -> None:
+    """Have each credit lead to where the outlet tells it first: to its copy of the article, else of the story."""
+    given = links.credits(story_id)
+    copies: dict[tuple[str | None, int], str] = {}
+    tellings: dict[str | None, str] = {}
+    for one in links.sources(story_id) if given else ():
+        outlet = outlet_of(one.feed_title, one.site_url)
+        copies.setdefault((outlet, one.article_id), one.url)
+        tellings.setdefault(outlet, one.url)
+    for credit in given:
+        url = copies.get((credit.name, credit.article_id)) or tellings.get(credit.name)
+        if url != credit.url:
+            links.lead(credit, url)
 
 
 def _all(
@@ -518,5 +536,5 @@ def _all(
     while not stopped() and (page := store.entry_ids_after(last, PAGE)):
         with store.links(clock()) as links:
             yield links, links.read(page)
-            _name_stories(links)
+            _settle_stories(links)
         last = page[-1]

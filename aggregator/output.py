@@ -8,16 +8,15 @@ import logging
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aggregator import files, health, trends
-from aggregator.duplicates import outlet_of
 from aggregator.errors import QueryError, UnknownError
-from aggregator.model import Copy, OutputFeed, Selection, Settings, StoredEntry, Telling
+from aggregator.model import OutputFeed, Selection, Settings, StoredEntry
 from aggregator.publish import (
     CURSOR,
     EVERYTHING,
@@ -53,26 +52,6 @@ UNUSUAL_FOR = timedelta(days=365)
 """How long an unusual day stays in its feed."""
 LEADING = 5
 """How many stories are named for a day."""
-
-
-def sourced(entry: StoredEntry, told: Iterable[Telling] = ()) -> StoredEntry:
-    """An entry whose sources lead to where they tell it themselves, as far as that is known.
-
-    Args:
-        entry: the entry.
-        told: by whom its story is told, in order of publication; a source's own copy of the article goes first.
-    """
-    if all(one.url for one in entry.attributions):
-        return entry
-    places: list[Copy | Telling] = [*entry.copies, *told]
-    first: dict[str | None, str | None] = {}
-    for place in places:
-        if place.url and place.entry_id != entry.id:
-            first.setdefault(outlet_of(place.outlet, place.url), place.url)
-    return replace(
-        entry,
-        attributions=tuple(replace(one, url=one.url or first.get(one.name)) for one in entry.attributions),
-    )
 
 
 class Outputs:
@@ -171,8 +150,7 @@ class Outputs:
             return tuple(map(health.entry, self._store.feed_events(output.limit))), None
         if output.name == trends.OUTPUT.name:
             return self._unusual_days(output.limit), None
-        entries, older = self._store.select(output, before=before, limit=output.limit)
-        return tuple(map(sourced, entries)), older
+        return self._store.select(output, before=before, limit=output.limit)
 
     def _unusual_days(self, limit: int) -> tuple[StoredEntry, ...]:
         since = self._clock().date() - UNUSUAL_FOR
@@ -306,7 +284,6 @@ class Outputs:
     def _archived(self, output: OutputFeed, cursor: str, formats: list[Format]) -> dict[Format, Rendered]:
         entries, older, newer = self._store.archive(output, cursor, output.limit)
         place, channel = Place(cursor, older, newer), self._channel(output)
-        entries = tuple(map(sourced, entries))
         return {each: self._render(channel, entries, each, place) for each in formats}
 
     def _channel(self, output: OutputFeed, base: OutputFeed | None = None) -> Channel:

@@ -124,6 +124,51 @@ def test_the_original_is_shown_whenever_it_came(store: Store, order: Sequence[in
     assert article[1] == id_of(store, "original"), "whom the others credit"
 
 
+RETOLD = told(
+    "retold",
+    "Maduro mengerahkan 4,5 juta milisi setelah tiga kapal perang Amerika Serikat terlihat di dekat Venezuela.\n"
+    "Di atasnya ada 4.500 pelaut dan marinir asal Norfolk, tulis Warta Pagi.",
+    title="Maduro kerahkan milisi, kapal perang AS dekati Venezuela",
+    source="Warta Pagi",
+    hours=3,
+)
+
+
+@pytest.mark.parametrize("order", list(permutations((0, 1, 2))))
+def test_a_credit_leads_to_the_source_whenever_that_comes(store: Store, order: Sequence[int]) -> None:
+    came = ((ORIGINAL, WARTA), (REPUBLISHED, SALINAN), (RETOLD, KABAR))
+    for place in order:
+        comes(store, came[place][0], by=came[place][1])
+    assert stories(store) == groups("original copy retold")
+    assert credits_of(store) == {"copy": ORIGINAL.url, "retold": ORIGINAL.url}
+    moved = replace(ORIGINAL, url="https://warta.example/elsewhere")
+    polled(store, Revised(id_of(store, "original"), moved), at=NOW + 5 * HOUR, url=WARTA, link=link.link)
+    assert credits_of(store) == {"copy": moved.url, "retold": moved.url}
+    polled(store, Revised(id_of(store, "retold"), RETOLD), at=NOW + 6 * HOUR, url=KABAR, link=link.link)
+    assert credits_of(store)["retold"] == moved.url, "though its credits are written anew"
+    with store.links(NOW + 7 * HOUR) as links:
+        link.split(links, id_of(store, "retold"), Level.STORY)
+    assert credits_of(store) == {"copy": moved.url, "retold": None}
+    link.relink(store, lambda: NOW + DAY)
+    assert credits_of(store) == {"copy": moved.url, "retold": None}
+
+
+def test_a_credit_leads_to_a_copy_of_the_article_before_an_earlier_account(store: Store) -> None:
+    first = told("first", "\n".join(reversed(RETOLD.text.split("\n"))), title=RETOLD.title, hours=-2)
+    comes(store, first, ORIGINAL)
+    comes(store, REPUBLISHED, by=SALINAN)
+    comes(store, RETOLD, by=KABAR)
+    assert articles(store) == groups("original copy", "first retold")
+    with store.links(NOW + 4 * HOUR) as links:
+        link.merge(links, id_of(store, "first"), id_of(store, "original"), Level.STORY)
+    assert credits_of(store) == {"copy": ORIGINAL.url, "retold": first.url}
+
+
+def credits_of(store: Store) -> dict[str, str | None]:
+    """Where the credits of entries lead, by key."""
+    return dict(sql(store.path, "SELECT key, a.url FROM entries e JOIN attributions a ON a.entry_id = e.id"))
+
+
 def test_entries_with_one_address_are_one_article_however_far_apart(store: Store) -> None:
     comes(store, entry("a", url_key=7, title="First form of it", text=FLOOD, published_at=NOW))
     comes(

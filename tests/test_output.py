@@ -436,9 +436,9 @@ def test_a_feed_by_conditions_is_paged(press: Store) -> None:
 def test_a_source_leads_to_its_own_copy(store: Store) -> None:
     store.subscribe([], NOON)
     credit = (Attribution("a.example"), Attribution("Antara"))
-    polled(store, New(entry("asal", url_key=7)), at=NOON, url=A)
-    polled(store, New(entry("copia", url_key=7, attributions=credit)), at=NOON, url=B)
-    polled(store, New(entry("own")), at=NOON + HOUR, url=B)
+    polled(store, New(entry("asal", url_key=7)), at=NOON, url=A, link=link.link)
+    polled(store, New(entry("copia", url_key=7, attributions=credit)), at=NOON, url=B, link=link.link)
+    polled(store, New(entry("own")), at=NOON + HOUR, url=B, link=link.link)
     outputs = made(store, OutputFeed("b", feed=B), OutputFeed("last", feed=B, limit=1))
     newest = json.loads(outputs.rendered("last", Format.JSON).body)
     cursor = newest["next_url"].rpartition("/")[2].removesuffix(".json")

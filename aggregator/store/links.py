@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 from operator import itemgetter
+from typing import NamedTuple
 
 from aggregator.errors import StoreError, UnknownError
 from aggregator.model import Edge, Level
@@ -29,6 +30,8 @@ VERSIONS = 3
 """Of what an entry said before, the first version counts and so many before the present one."""
 TITLES = 50
 """From so many articles a story has its title: the first ones."""
+SOURCES = 200
+"""Among so many entries of a story the outlets are looked for that others credit: the earliest."""
 FORGOTTEN = 2_000
 """Rows that are forgotten in one transaction."""
 
@@ -118,6 +121,26 @@ class Cluster:
     articles: Mapping[int, int]
     edges: tuple[Edge, ...]
     apart: frozenset[Pair]
+
+
+class Credit(NamedTuple):
+    """That an entry says it took its text from an outlet; `url` is where that leads by now."""
+
+    id: int
+    entry_id: int
+    article_id: int
+    name: str
+    url: str | None
+
+
+class Source(NamedTuple):
+    """An entry that others may credit; `site_url` as in `Linkable`."""
+
+    entry_id: int
+    article_id: int
+    feed_title: str | None
+    site_url: str
+    url: str
 
 
 class Links:
@@ -565,9 +588,38 @@ class Links:
                 yield story_id, tuple((row[0], row[1], rows.moment(row[2])) for row in titles)
         self._stories.clear()
 
+    def story_changed(self, story_id: int | None) -> None:
+        """Note that a story is among those that have changed, for what one of its entries says."""
+        if story_id is not None:
+            self._stories.add(story_id)
+
     def name_story(self, story_id: int, title: str) -> None:
         """Give a story its title."""
         self._db.execute("UPDATE stories SET title = ? WHERE id = ?", (title, story_id))
+
+    def credits(self, story_id: int) -> tuple[Credit, ...]:
+        """All outlets that the entries of a story credit."""
+        found = self._db.execute(
+            """SELECT a.rowid, a.entry_id, e.article_id, a.name, a.url
+                 FROM entries e JOIN attributions a ON a.entry_id = e.id WHERE e.story_id = ?""",
+            (story_id,),
+        )
+        return tuple(Credit(*row) for row in found)
+
+    def sources(self, story_id: int) -> tuple[Source, ...]:
+        """The first entries of a story, in order of publication."""
+        found = self._db.execute(
+            """SELECT e.id, e.article_id, f.title, coalesce(f.site_url, f.url), coalesce(e.original_url, e.url)
+                 FROM entries e JOIN feeds f ON f.id = e.feed_id
+                WHERE e.story_id = ? AND coalesce(e.original_url, e.url) IS NOT NULL
+                ORDER BY coalesce(e.published_at, e.first_seen_at), e.id LIMIT ?""",
+            (story_id, SOURCES),
+        )
+        return tuple(Source(*row) for row in found)
+
+    def lead(self, credit: Credit, url: str | None) -> None:
+        """Have a credit lead to where the outlet tells it itself, or nowhere."""
+        self._db.execute("UPDATE attributions SET url = ? WHERE rowid = ?", (url, credit.id))
 
     # -------------------------------------------------------------------------- corrections
 
@@ -652,6 +704,11 @@ class Linking(Database):
                     return True
             page = f"SELECT id FROM articles WHERE story_id IS NOT NULL LIMIT {FORGOTTEN}"
             ids = _listed(row[0] for row in db.execute(page))
+            db.execute(
+                f"""UPDATE attributions SET url = NULL
+                     WHERE entry_id IN (SELECT id FROM entries WHERE article_id IN {LISTED})""",
+                (ids,),
+            )
             db.execute(f"UPDATE entries SET story_id = NULL WHERE article_id IN {LISTED}", (ids,))
             if db.execute(f"UPDATE articles SET story_id = NULL WHERE id IN {LISTED}", (ids,)).rowcount:
                 return True
