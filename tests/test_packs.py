@@ -196,6 +196,74 @@ TRAPS = {
         ("en", "Ousted president Yoon back in court", "South Korea's ex-leader faces new charges."),
         ("en", "Captured president back in Manhattan court", "He denies narco-terrorism."),
     ),
+    "a thriller": (
+        ("en", "Review: a taut thriller of smugglers in the Caribbean", "Navy jets and one bad radio."),
+        ("en", "Smugglers or fishermen? A Caribbean village buries its dead", "A missile left no witness."),
+    ),
+    "a game": (
+        ("id", "Gim Perang Laut Ini Hadirkan Kapal Induk Gerald Ford", "Pemain memburu kapal narkoba."),
+        ("id", "Kapal Induk Gerald Ford Dikirim Memburu Kapal Narkoba", "Trump yang memerintahkan."),
+    ),
+    "a hospital ship": (
+        ("id", "Kapal AL AS Obati Ribuan Pasien di Grenada", "Dokter gigi ikut serta."),
+        ("id", "Kapal AL AS Merapat di Grenada, Warga Cemas", "Marinir ikut serta."),
+    ),
+    "namesakes": (
+        ("id", "Manny Machado Bawa Padres Menang", "Ia memukul dua home run."),
+        ("id", "Machado Bawa Medali Nobel ke Gedung Putih", "Trump tetap memilih Delcy."),
+    ),
+    "ordinary arrests": (
+        ("es", "Decomisan media tonelada de coca en una lancha", "Tres tripulantes fueron detenidos."),
+        ("es", "Media tonelada de explosivo contra una lancha", "Tres tripulantes murieron por el misil."),
+    ),
+    "Mexico's cartels": (
+        ("es", "Sheinbaum rechaza que EE.UU. ataque a los cárteles", "“No habrá intervención”, dijo."),
+        ("es", "Sheinbaum y Lula rechazan el bombardeo a Caracas", "“No a la intervención”, dijeron."),
+    ),
+    "Russia's tankers": (
+        ("id", "Prancis Cegat Tanker Armada Bayangan Rusia di Atlantik", "Kapten didakwa."),
+        ("id", "AS Kejar Tanker Berbendera Rusia di Atlantik", "Penjaga pantai menaiki geladaknya."),
+    ),
+    "Essequibo and the fleet": (
+        ("en", "Georgetown takes Essequibo claim back to court", "The president spoke of 1899."),
+        ("en", "Georgetown backs US fleet", "The warships make Essequibo safer, its president said."),
+    ),
+    "another reward": (
+        ("en", "US offers $5m reward for Haitian gang boss", "He was indicted in Washington."),
+        ("en", "US doubles reward for president to $50m", "It calls him a trafficker."),
+    ),
+    "another exile": (
+        ("es", "Bolsonaro pidió asilo en Hungría", "El expresidente durmió en la embajada."),
+        ("es", "Doha o Minsk: el asilo que rechazó el presidente", "La amnistía era para toda la cúpula."),
+    ),
+    "hush money": (
+        ("en", "Ex-president's lawyers plead immunity in New York", "The hush-money appeal was heard."),
+        ("en", "Captive president's lawyers plead immunity in New York", "The couple were flown there."),
+    ),
+    "a rocket launch": (
+        ("en", "Falcon 9 launch shuts Caribbean air space", "JetBlue flights took detours."),
+        ("en", "Refuelling plane without beacon startles Caribbean pilots", "A JetBlue flight had to climb."),
+    ),
+    "a digest's headline": (
+        ("id", "Kilas Balik: Gaza, Tarif Trump, Banjir, hingga Venezuela", "Deretan peristiwa besar."),
+        ("id", "Setelah Venezuela, Siapa Berikutnya bagi Trump?", "Kuba dan Kolombia disebut."),
+    ),
+    "an anniversary": (
+        ("en", "Grenada marks 42 years since invasion", "Veterans laid wreaths."),
+        ("en", "Grenada marks time on American radar request", "Critics speak of invasion."),
+    ),
+    "the pope elsewhere": (
+        ("en", "Pope in Lebanon pleads for dialogue", "War must never return, he said."),
+        ("en", "Pope pleads for dialogue, not invasion", "The bishops there try to calm things."),
+    ),
+    "a ship's own life": (
+        ("en", "USS Gerald Ford under repair after fire", "Sailors lost their bunks."),
+        ("en", "USS Gerald Ford turns south", "Sailors were not told why."),
+    ),
+    "oil and its price": (
+        ("es", "El crudo baja tras la reunión de la OPEP", "Los inventarios crecen."),
+        ("es", "El crudo sube por el bloqueo naval", "Los petroleros dan la vuelta ante los guardacostas."),
+    ),
 }
 
 
@@ -308,6 +376,90 @@ def test_a_trap_is_not_tagged_and_its_twin_is(ruleset: Ruleset, name: str) -> No
         pytest.param("fr", "Frappes contre des bateaux : l'ONU s'alarme", "", "strikes-at-sea", id="frappes"),
         pytest.param(
             "nl", "Tweede aanval op drugsboot onder vuur in Congres", "", "strikes-at-sea", id="drugsboot"
+        ),
+        pytest.param(
+            "id",
+            "Kalau Memburu Kokain, Kenapa Kapal Induk?",
+            "",
+            "military-deployment",
+            id="a carrier for cocaine",
+        ),
+        pytest.param(
+            "es",
+            "Abuelas en el cuartel aprenden a disparar",
+            "“Si llegan los marines, aquí estamos”.",
+            "military-deployment",
+            id="citizens in arms",
+        ),
+        pytest.param(
+            "en",
+            "London stops sharing intelligence on boats",
+            "Its lawyers fear complicity in the killings.",
+            "strikes-at-sea",
+            id="what allies withhold",
+        ),
+        pytest.param(
+            "en",
+            "Coffins without names",
+            "A mother watched every clip the Pentagon posted.",
+            "strikes-at-sea",
+            id="coffins",
+        ),
+        pytest.param(
+            "es",
+            "Fentanilo, arma de destrucción masiva",
+            "El decreto amplía la guerra contra las lanchas.",
+            "drug-trafficking-pretext",
+            id="a weapon of mass destruction",
+        ),
+        pytest.param(
+            "en",
+            "China demands release of seized president and wife",
+            "",
+            "diplomacy-alliances",
+            id="release",
+        ),
+        pytest.param(
+            "id",
+            "Qatar Tawarkan Suaka, Sang Presiden Menolak",
+            "Amnesti bagi para jenderal juga dibahas.",
+            "diplomacy-alliances",
+            id="a way out",
+        ),
+        pytest.param(
+            "en",
+            "President tells oil bosses to rebuild a country he says he runs",
+            "Proceeds of seized crude go to US-held accounts.",
+            "sanctions",
+            id="spoils",
+        ),
+        pytest.param(
+            "es",
+            "La Habana, sin crudo desde que Washington corta los envíos",
+            "",
+            "regional-reaction",
+            id="what Cuba lost",
+        ),
+        pytest.param(
+            "es",
+            "Cuba entierra a los escoltas caídos en la incursión",
+            "",
+            "regime-change",
+            id="escorts",
+        ),
+        pytest.param(
+            "id",
+            "Sayembara Termahal: Rp 800 Miliar untuk Kepala Seorang Presiden",
+            "Jaksa Agung AS menuduhnya menyelundupkan kokain.",
+            "regime-change",
+            id="a price on a head",
+        ),
+        pytest.param(
+            "es",
+            "¿Y si mañana te toca?",
+            "Un presidente encapuchado, un imperio y un continente callado.",
+            "regime-change",
+            id="an essay",
         ),
     ],
 )
