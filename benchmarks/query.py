@@ -347,11 +347,13 @@ def kinds(site: Aggregator, rounds: int) -> Iterator[Kind]:
 
     for name, queries in searches(Random(SEED), rounds).items():
         yield Kind(f"search: {name}", of("/search/hits", ("q", queries)), SEARCH)
-    several = list(searches(Random(SEED), rounds).values())
+    *several, two, one = searches(Random(SEED), rounds).values()
     mixed = [several[each % len(several)][each] for each in range(rounds)]
     yield Kind("  on the topic", of(f"/search/hits?topic={TOPIC}", ("q", mixed)), SEARCH)
     yield Kind("  in a language", of("/search/hits?language=es", ("q", mixed)), SEARCH)
     yield Kind("  of one source", of("/search/hits", ("q", mixed), ("feed", feeds)), SEARCH)
+    short = [(one, two)[each % 2][each] for each in range(rounds)]  # they stand in nearly every entry
+    yield Kind("    one or two letters", of("/search/hits", ("q", short), ("feed", feeds)))
     yield Kind("  since a day", of("/search/hits", ("q", mixed), ("since", days)), SEARCH)
     yield Kind("  the whole page", of("/search", ("q", mixed)), PAGE)
     yield Kind("  /api/search", of("/api/search", ("q", mixed)), PAGE)
@@ -410,6 +412,11 @@ def searches(random: Random, rounds: int) -> dict[str, list[str]]:
         "a beginning and a frequent word": lambda: f"{words(often)} {words(common)[:4]}*",
         "near each other": lambda: "NEAR({} {}, 5)".format(*words(often, common).split()),
         "one or the other, and not a third": lambda: "({} OR {}) NOT {}".format(*words(often, common, common).split()),
+        "a beginning of four letters": lambda: f"{words(common)[:4]}*",
+        "a beginning of six letters": lambda: f"{words(common)[:6]}*",
+        "a beginning and a word of its language": lambda: "{} {:.4}*".format(*words(often, common).split()),
+        "a beginning of two letters": lambda: f"{words(common)[:2]}*",
+        "a beginning of one letter": lambda: f"{words(common)[:1]}*",
     }  # fmt: skip
     return {name: [make() for _ in range(rounds)] for name, make in made.items()}
 

@@ -242,7 +242,7 @@ def test_a_filled_store_is_asked_everything(
     told = capsys.readouterr()
     assert (code, told.err) == (0, "")
     kinds = [line for line in told.out.splitlines() if re.search(r"( +\d+\.\d){4} +\d+", line)]
-    assert len(kinds) == 40
+    assert len(kinds) == 46
     assert any(line.endswith(("met", "MISSED")) for line in kinds)
 
 

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlite_utils import Database
 
 from aggregator.model import New, Selection
-from aggregator.store import Store, open_store, query, search
+from aggregator.store import Store, open_store, query, schema, search
 from aggregator.store.query import is_dear, read, spelled_out
 from aggregator.store.search import Candidate, best
 from tests.test_store import DAY, FEED, NOW, OTHER, TENSION_TAG, entry, id_of, polled, sql
+
+AT = "2025-11-20T12:00:00Z"
 
 # ------------------------------------------------------------------------------------------ the language
 
@@ -31,6 +34,7 @@ from tests.test_store import DAY, FEED, NOW, OTHER, TENSION_TAG, entry, id_of, p
         pytest.param("a AND NOT b", '"a" NOT "b"', None, id="NOT as others write it"),
         pytest.param("a (b OR c)", '"a" AND ( "b" OR "c" )', None, id="brackets"),
         pytest.param("NEAR(a b, 3)", 'NEAR("a" "b", 3)', None, id="near each other"),
+        pytest.param("NEAR()", '""', None, id="near nothing"),
         pytest.param("NEAR(a b)", 'NEAR("a" "b", 10)', None, id="near, as FTS5 takes it"),
         pytest.param("title:kapal", 'title : "kapal"', None, id="in the title"),
         pytest.param("F-35 U.S. 14:30", '"F-35" "U.S." "14:30"', None, id="words with signs"),
@@ -62,9 +66,10 @@ def test_what_a_query_means(asked: str, fts: str, said: str | None) -> None:
 TEXTS = [
     "kapal perang tiba di laut", "perang dan damai", "presiden dan presidente", "president at sea", "la prensa y el mar",
     "operación en el mar", "near and far OR here", "preso", "", "presa a b c d", "nothing AND b", "a b c NOT title",
+    "pr prę preß presidium pres", "operaciones op1 openЖ",
 ]  # fmt: skip
 PIECES = [
-    "pre*", "presi*", "opera*", "operaci*", "ka*", '"el mar"', '"en el ma"*', "a", "b*", '"', "(", ")", "OR", "AND", "NOT",
+    "p*", "pr*", "pre*", "pres*", "presi*", "opera*", "operaci*", "ka*", "title:op*", "(a OR pr*)", "NOT pres*", '"el mar"', '"en el ma"*', "a", "b*", '"', "(", ")", "OR", "AND", "NOT",
     "NEAR(", "NEAR(a b, 2)", "NEAR(presi* d)", ",", "5", "title:", "title:presi*", "text:", "zz:", "-", "-perang", "*", " ",
     " ", "é", "^", "+", "{", "\\", "'", "_", "½", "\u0301",
 ]  # fmt: skip
@@ -75,7 +80,7 @@ def texts() -> Iterator[sqlite3.Connection]:
     """A full-text index like ours, of a few texts."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.execute(
-            "CREATE VIRTUAL TABLE f USING fts5 (title, text, prefix='3', tokenize='unicode61 remove_diacritics 2')"
+            "CREATE VIRTUAL TABLE f USING fts5 (title, text, prefix='3 5', tokenize='unicode61 remove_diacritics 2')"
         )
         db.execute("CREATE VIRTUAL TABLE words USING fts5vocab (f, row)")
         db.executemany("INSERT INTO f VALUES (?, ?)", zip(TEXTS[::-1], TEXTS, strict=True))
@@ -92,35 +97,62 @@ def test_every_query_means_something_and_the_same_when_it_is_spelled_out(
 ) -> None:
     fts = read(asked).fts
 
-    def words(beginning: str, limit: int) -> list[str]:
+    def stems(beginning: str, letters: int, most: int) -> list[str]:
         rows = texts.execute(
-            "SELECT term FROM words WHERE substr(term, 1, length(?1)) = ?1 LIMIT ?2", (beginning, limit)
+            "SELECT DISTINCT substr(term, 1, ?2) FROM words WHERE substr(term, 1, length(?1)) = ?1 LIMIT ?3",
+            (beginning, letters, most),
         )
         return [row[0] for row in rows]
 
-    assert found_by(texts, spelled_out(fts, words)) == found_by(texts, fts)
+    assert found_by(texts, spelled_out(fts, stems)) == found_by(texts, fts)
 
 
-def test_a_beginning_becomes_the_words_that_begin_so() -> None:
-    def words(beginning: str, limit: int) -> list[str]:
-        return [beginning + end for end in ("a", "e", "o")[:limit]]
+@pytest.mark.parametrize(
+    ("fts", "held", "spelled"),
+    [
+        pytest.param('"p"*', ["p", "pa", "pre"], '("p" OR "pa" OR "pre"*)', id="one letter"),
+        pytest.param('"pr"*', ["pra", "pre"], '("pra"* OR "pre"*)', id="two letters"),
+        pytest.param('"Prés"*', ["pres", "presa"], '("pres" OR "presa"*)', id="four letters"),
+        pytest.param('"presid"*', ["presidente"], '("presidente")', id="six letters"),
+        pytest.param('"x" title : "pr"*', ["pra"], '("x" AND title : ("pra"*))', id="beside a word"),
+        pytest.param('"pre"*', ["pre"], '"pre"*', id="three letters stay: they are indexed"),
+        pytest.param('"presi"*', ["presi"], '"presi"*', id="five letters stay"),
+        pytest.param('"el mar"*', ["el"], '"el mar"*', id="a phrase stays"),
+        pytest.param('NEAR("a" "pr"*, 5)', ["pra"], 'NEAR("a" "pr"*, 5)', id="what is near stays"),
+        pytest.param('"сана"*', ["санас"], '"сана"*', id="what is not Latin stays"),
+        pytest.param('"pr"*', [], '"pr"*', id="a beginning of nothing stays"),
+        pytest.param('"pr"*', ["pra", "pre", "pri", "pro"], '"pr"*', id="too many stay"),
+    ],
+)
+def test_a_beginning_becomes_the_words_and_indexed_beginnings(
+    monkeypatch: pytest.MonkeyPatch, fts: str, held: list[str], spelled: str
+) -> None:
+    def stems(_beginning: str, _letters: int, most: int) -> list[str]:
+        return held[:most]
 
-    assert spelled_out('"Préso"*', words) == '("presoa" OR "presoe" OR "presoo")'
-    assert spelled_out('"x" title : "pres"*', words) == '("x" AND title : ("presa" OR "prese" OR "preso"))'
-    for left in ('"pre"*', '"el mar"*', 'NEAR("a" "pres"*, 5)', '"x"'):
-        assert spelled_out(left, words) == left
+    monkeypatch.setattr(query, "MOST", 3)
+    assert spelled_out(fts, stems) == spelled
 
 
-def test_beginnings_with_too_many_words_are_left_to_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    def words(_: str, limit: int) -> list[str]:
-        return ["a", "b", "c"][:limit]
+@pytest.mark.parametrize(
+    ("fts", "dear"),
+    [
+        pytest.param('"x" "pre"*', False, id="words and indexed beginnings"),
+        pytest.param('"x" "pres"*', True, id="another beginning"),
+        pytest.param(" OR ".join(['"x"'] * 99), True, id="many words"),
+    ],
+)
+def test_what_is_dear(fts: str, *, dear: bool) -> None:
+    assert is_dear(fts) == dear
 
-    monkeypatch.setattr(query, "ALONE", 3)
-    monkeypatch.setattr(query, "AMONG", 2)
-    assert spelled_out('"pres"*', words) == '("a" OR "b" OR "c")'
-    assert spelled_out('"x" "pres"*', words) == '"x" "pres"*'
-    assert is_dear('"x" "pres"*')
-    assert not is_dear('"x" "pre"*')
+
+def test_the_store_spells_beginnings_out(library: Store) -> None:
+    with closing(sqlite3.connect(library.path)) as db:
+        assert search.understood(db, "Opé*") == '"Opé"*'
+        assert search.understood(db, "Ma*") == '("mad"*)'
+        assert search.understood(db, "a*") == '("aga"* OR "and"* OR "as" OR "aye"*)'
+        assert search.understood(db, "ship*") == '("ships"*)'
+        assert search.understood(db, "operac*") == '("operacion")'
 
 
 # ------------------------------------------------------------------------------------------ what is found
@@ -242,6 +274,26 @@ def test_what_a_feed_held_when_it_joined_is_found_by_when_it_is_listed(tmp_path:
             since = NOW + number * DAY
             expected = {one.guid for one in store.select(Selection(), since=since, limit=99)[0]}
             assert {hit.entry.guid for hit in store.search("fleet", since=since)} == expected
+
+
+def test_what_was_stored_before_there_was_an_index_of_five_letters_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    steps = [step.name for step in schema.migrations().pending(Database(memory=True))]
+    old = Database(path)
+    schema.migrations().apply(old, stop_before=steps[2])
+    old.conn.executescript(
+        f"""INSERT INTO feeds (id, url, subscription_url, added_at, host) VALUES (1, 'u', 'u', '{AT}', 'h');
+            INSERT INTO articles (id, canonical_entry_id, entry_count, feed_count, first_seen_at, uid)
+            VALUES (1, 1, 1, 1, '{AT}', 'x');
+            INSERT INTO entries (id, feed_id, guid, title, first_seen_at, last_seen_at, changed_at, listed_at, article_id,
+                                 uid, key, hash, summary, content, text)
+            VALUES (1, 1, 'ships', 'Ships', '{AT}', '{AT}', '{AT}', '{AT}', 1, 'x', 'k', x'00', '', '', 'US warships sail');
+            INSERT INTO entries_fts (rowid, title, text) SELECT id, title, text FROM entries;"""
+    )
+    old.close()
+    with open_store(path) as store:
+        for asked in ("w*", "wars*", "warsh*", "warship*"):
+            assert [hit.entry.guid for hit in store.search(asked)] == ["ships"]
 
 
 # ------------------------------------------------------------------------------------- what comes first

@@ -20,11 +20,13 @@ LONGEST = 1_000
 """Characters of a query; what is beyond them is left out. FTS5 refuses what is nested too deep."""
 DEEPEST = 20
 """Brackets within brackets."""
-INDEXED = 3
+INDEXED = (3, 5)
 """The index holds beginnings of so many letters (`prefix=` in the schema)."""
-ALONE, AMONG = 500, 100
-"""A beginning is looked for by the words that begin so unless they are more than these: where it is the whole query,
-and where others stand beside it, for at each of their places FTS5 then asks for every one of the words."""
+MOST = 2_000
+"""Another beginning is looked for by those that are, or by words, unless they are more than these; one letter has some
+500 beginnings of three. FTS5 opens each in some 15 µs."""
+FEW = 12
+"""So many words and beginnings may be opened anew for each entry that is asked about."""
 
 _TOKEN = re.compile(
     r"""NEAR\((?P<near>[^()]*)\)
@@ -68,27 +70,36 @@ def read(query: str) -> Reading:
     return reader.end()
 
 
-def spelled_out(fts: str, words: Callable[[str, int], Sequence[str]]) -> str:
-    """A query with the words themselves in place of a beginning, which FTS5 finds many times sooner.
+_WHOLE = LONGEST
+"""No word that is looked for has more letters."""
 
-    For a beginning that it has no index of, FTS5 merges the places of all words that begin so before it gives the
-    first row; those of single words it reads as they are wanted.
+Stems = Callable[[str, int, int], Sequence[str]]
+"""Given a beginning, a number of letters and another number: of the words in the index that begin so, cut to so many
+letters, at most so many that differ."""
+
+
+def spelled_out(fts: str, stems: Stems) -> str:
+    """A query with the words, or the indexed beginnings, in place of a beginning that is not indexed.
+
+    For such a one, FTS5 merges the places of all words that begin so before it gives the first row; those of single
+    words and of indexed beginnings it reads as they are wanted.
 
     Args:
         fts: a query as `read` writes it.
-        words: so many of the words that begin with some letters, as the index holds them.
+        stems: what the index holds.
     """
 
     def operand(written: str) -> str:
         beginning = _BEGINNING.fullmatch(written)
         letters = _folded(beginning[2]) if beginning else ""
-        if not beginning or len(letters) <= INDEXED or not (letters.isascii() and letters.isalnum()):
+        if not beginning or len(letters) in INDEXED or not (letters.isascii() and letters.isalnum()):
             return written
-        most = ALONE if written == fts else AMONG
-        found = words(letters, most + 1)
-        return (
-            f"{beginning[1] or ''}({' OR '.join(map(_quoted, found))})" if 0 < len(found) <= most else written
-        )
+        cut = next((length for length in INDEXED if length > len(letters)), _WHOLE)
+        found = stems(letters, cut, MOST + 1)
+        if not 0 < len(found) <= MOST:
+            return written
+        either = " OR ".join(f'"{stem}"*' if len(stem) == cut else f'"{stem}"' for stem in found)
+        return f"{beginning[1] or ''}({either})"
 
     def operands(run: re.Match[str]) -> str:
         before = re.findall(_OPERAND, run[0])
@@ -102,7 +113,8 @@ def spelled_out(fts: str, words: Callable[[str, int], Sequence[str]]) -> str:
 
 def is_dear(fts: str) -> bool:
     """Whether it costs FTS5 much to begin with a query: it is then asked once, not once for each entry."""
-    return any(len(_folded(each)) != INDEXED for each in re.findall(r'"([^"]*)"\*', fts))
+    beginnings = re.findall(r'"([^"]*)"\*', fts)
+    return fts.count('"') > 2 * FEW or any(len(_folded(each)) not in INDEXED for each in beginnings)
 
 
 def _folded(word: str) -> str:
@@ -122,7 +134,7 @@ class _Reader:
 
     def take(self, token: re.Match[str]) -> None:
         """Write one token."""
-        if token["near"]:
+        if token["near"] is not None:
             among, *within = _WITHIN.split(token["near"], maxsplit=1)
             words = " ".join(filter(None, map(_quoted, re.findall(r'"[^"]*"\*?|[^\s"]+', among))))
             self._operand(words and f"NEAR({words}, {within[0] if within else NEAR})")

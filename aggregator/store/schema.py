@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 2
+VERSION = 3
 """How many migrations there are; kept in `PRAGMA user_version` so that opening a current file is cheap."""
 
 _TABLES_1 = """
@@ -453,6 +453,40 @@ CREATE TRIGGER no_entry_of_feed AFTER DELETE ON entries BEGIN
 END;
 """
 
+_TABLES_3 = """
+-- Who has asked to be left alone for a while (Retry-After): `#` and a feed's id, a host with its port, or `*.` and a
+-- domain with all its hosts.
+CREATE TABLE holds (
+    whom TEXT PRIMARY KEY,
+    since TEXT NOT NULL,
+    until TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What polls learn of a feed besides: whether it was found behind a page, how long its answers stay fresh, how long it
+-- has failed since its newest entry came, and which older page is still to be read.
+ALTER TABLE feeds ADD COLUMN discovered INTEGER NOT NULL DEFAULT 0 CHECK (discovered IN (0, 1));
+UPDATE feeds SET discovered = url != subscription_url;
+ALTER TABLE feeds ADD COLUMN fresh_seconds REAL;
+ALTER TABLE feeds ADD COLUMN outage_seconds REAL NOT NULL DEFAULT 0;
+ALTER TABLE feeds ADD COLUMN gap_url TEXT;
+ALTER TABLE feeds ADD COLUMN gap_since TEXT;
+
+-- When its publisher took an entry back; its `hash` is then empty.
+ALTER TABLE entries ADD COLUMN withdrawn_at TEXT;
+
+-- The full-text index anew, with one more of beginnings: any other is then a few of those (`store.query`). It takes a
+-- tenth of the file. `entries_fts_places` gives the next word without counting its places first, as the other must.
+DROP TABLE entries_fts_words;
+DROP TABLE entries_fts;
+CREATE VIRTUAL TABLE entries_fts USING FTS5 (
+    title, text, tokenize='unicode61 remove_diacritics 2', prefix='3 5', content="entries"
+);
+INSERT INTO entries_fts (entries_fts, rank) VALUES ('hashsize', 8388608);
+INSERT INTO entries_fts (entries_fts) VALUES ('rebuild');
+CREATE VIRTUAL TABLE entries_fts_words USING fts5vocab (entries_fts, row);
+CREATE VIRTUAL TABLE entries_fts_places USING fts5vocab (entries_fts, instance);
+"""
+
 
 def migrations() -> "Migrations":
     """The ordered set of migrations. sqlite-utils is imported only where one is pending."""
@@ -472,6 +506,10 @@ def migrations() -> "Migrations":
     @steps()
     def m002_articles_and_stories(db: "Database") -> None:
         _script(db.conn, _TABLES_2)
+
+    @steps()
+    def m003_more_beginnings(db: "Database") -> None:
+        _script(db.conn, _TABLES_3)
 
     return steps
 
