@@ -20,9 +20,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from aggregator.model import StoredEntry
@@ -31,7 +34,7 @@ from aggregator.store import open_store
 from benchmarks.feeds import Plan
 from benchmarks.feeds import serving as publishers
 from benchmarks.refresh import Ours, WrongResultError, prepared, run
-from benchmarks.throughput import Figure, run_parts, running
+from benchmarks.throughput import Figure, cpu_of, run_parts, running
 
 T = TypeVar("T")
 
@@ -113,19 +116,24 @@ def serving() -> Iterator[Figure]:
         whole, packed = _get(ours), _get(ours, "gzip")
         if whole.count(b"<entry") != 100:
             raise WrongResultError("serving: not 100 entries")
-        with _nginx({"all.atom": whole, "all.atom.gz": packed}) as address:
+        with _nginx({"all.atom": whole, "all.atom.gz": packed}) as (address, nginx_cpu):
             theirs = f"{address}/all.atom"
             if _get(theirs, "gzip") != packed:
                 raise WrongResultError("serving: nginx does not serve the same bytes")
             kinds = {"304": SHARE_304, "whole, compressed": SHARE_WHOLE}
             for kind, share in kinds.items():
                 rounds = [
-                    [_asked(url, conditional=kind == "304") for url in (ours, theirs)] for _ in range(PAIRS)
+                    [
+                        _asked(url, cpu, conditional=kind == "304")
+                        for url, cpu in ((ours, daemon.cpu), (theirs, nginx_cpu))
+                    ]
+                    for _ in range(PAIRS)
                 ]
-                yield Figure(f"{kind}: ours", median(us for us, _ in rounds), "a second")
-                yield Figure(f"{kind}: nginx", median(them for _, them in rounds), "a second")
+                for name, answers in zip(("ours", "nginx"), zip(*rounds, strict=True), strict=True):
+                    yield Figure(f"{kind}: {name}", median(rate for rate, _ in answers), "a second")
+                    yield Figure("  CPU of one", median(cpu for _, cpu in answers), "µs")
                 # The two of one round had the same machine, more or less.
-                shares = sorted(us / them for us, them in rounds)
+                shares = sorted(us / them for (us, _), (them, _) in rounds)
                 met = "met" if median(shares) >= share else "MISSED"
                 print(
                     f"  {'  share':<52}{100 * median(shares):>9.0f} %           at least {100 * share:.0f}: {met}"
@@ -143,22 +151,48 @@ def _get(url: str, coding: str = "identity") -> bytes:
         return body
 
 
-def _asked(url: str, *, conditional: bool) -> float:
-    """Answers a second to wrk; with `conditional` it has what there is."""
-    with urlopen(Request(url, headers={"Accept-Encoding": "gzip"}), timeout=10) as answer:
+def _asked(url: str, cpu: Callable[[], float], *, conditional: bool) -> tuple[float, float]:
+    """Answers a second to wrk, and the CPU of one in µs; with `conditional` wrk has what there is.
+
+    Args:
+        url: of a feed.
+        cpu: gives the seconds that its server has used so far.
+        conditional: whether to ask only for what is new.
+
+    Raises:
+        WrongResultError: an answer was wrong.
+    """
+    headers = {"Accept-Encoding": "gzip"}
+    with urlopen(Request(url, headers=headers), timeout=10) as answer:
         etag = answer.headers["ETag"]
+    if conditional and (status := _status(url, headers | {"If-None-Match": etag})) != HTTPStatus.NOT_MODIFIED:
+        raise WrongResultError(f"serving: {url} was answered with {status}, not with 304")
+    before = cpu()
     command = [str(_found("wrk")), "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-H", "Accept-Encoding: gzip"]
     command += ["-H", f"If-None-Match: {etag}"] if conditional else []
     said = subprocess.run([*command, url], capture_output=True, text=True, timeout=60, check=True).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
     if rate is None or "Non-2xx" in said or "Socket errors" in said:
         raise WrongResultError(f"serving: {url}\n{said}")
-    return float(rate[1])
+    used = cpu() - before
+    return float(rate[1]), 1e6 * used / (float(rate[1]) * SECONDS)
+
+
+def _status(url: str, headers: dict[str, str]) -> int:
+    try:
+        with urlopen(Request(url, headers=headers), timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
 
 
 @contextmanager
-def _nginx(files: dict[str, bytes]) -> Iterator[str]:
-    """A server nginx with one worker that serves some files, those compressed before as they are."""
+def _nginx(files: dict[str, bytes]) -> Iterator[tuple[str, Callable[[], float]]]:
+    """A server nginx of one process that serves some files, those compressed before as they are.
+
+    Yields:
+        Where it serves, and what gives the CPU seconds that it has used.
+    """
     root = Path(tempfile.mkdtemp(prefix="serve-", dir="/tmp"))
     root.chmod(0o755)
     try:
@@ -167,7 +201,7 @@ def _nginx(files: dict[str, bytes]) -> Iterator[str]:
         port = _free_port()
         settings = root / "nginx.conf"
         settings.write_text(f"""
-            worker_processes 1; daemon off; pid {root}/pid; error_log {root}/log;
+            master_process off; daemon off; pid {root}/pid; error_log {root}/log;
             events {{ worker_connections 1024; }}
             http {{
                 access_log off; types {{ application/atom+xml atom; }}
@@ -179,7 +213,7 @@ def _nginx(files: dict[str, bytes]) -> Iterator[str]:
         process = subprocess.Popen([str(_found("nginx")), "-c", str(settings)], stderr=subprocess.DEVNULL)
         try:
             _wait_for(f"http://127.0.0.1:{port}/all.atom")
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", partial(cpu_of, process.pid)
         finally:
             process.terminate()
             process.wait(10)

@@ -88,9 +88,13 @@ class Daemon:
 
     def cpu(self) -> float:
         """CPU seconds so far, user and system."""
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self._process.pid)
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds that a process has used so far, user and system."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ changes something is listed in one place, behind one guard. Nothing from a reque
 import json
 import logging
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
@@ -127,6 +128,7 @@ def make_app(
     api = Api(site)
     hub = HubPages(push, lambda: site.settings.fetch.max_bytes)
     static = static_files(Path(__file__).parent / "static")
+    secured = lru_cache(maxsize=2)(safety.headers)
 
     async def opml(request: Request) -> Response:
         body, coding = coded(request.scope, await run_in_threadpool(site.opml))
@@ -210,9 +212,9 @@ def make_app(
             return feeds
         return api if api.serves(path) else router
 
-    def check_method(scope: Scope) -> None:
+    def check_method(scope: Scope, room: ASGIApp) -> None:
         allowed = {"GET", "HEAD"}
-        if room(scope["path"]) is router:
+        if room is router:
             routes = (route for route in router.routes if isinstance(route, Route))
             found = [route.methods or () for route in routes if route.matches(scope)[0] is not Match.NONE]
             allowed = set().union(*found) or allowed
@@ -249,31 +251,31 @@ def make_app(
 
         async def guarded(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if not started:
                 started = True
-                message["headers"] = [*message["headers"], *safety.headers(site.settings.web.images)]
+                message["headers"] = [*message["headers"], *secured(site.settings.web.images)]
             await send(message)
 
         path = scope["path"]
-        error_page = api.error if api.serves(path) else pages.error
-        answer: ASGIApp
+        answer = room(path)
         try:
             check_host(scope)
             if path.startswith("/push/"):  # its address is the password: hubs are given no other
                 await hub(scope, receive, guarded)
                 return
-            if path != "/hub":
-                check_method(scope)
+            if answer is not hub:
+                check_method(scope, answer)
             if document := static.get(path):
                 await send_document(scope, guarded, document, {"Cache-Control": "max-age=3600"})
                 return
             visitor = await access.visitor(scope)
             scope["state"] = {"visitor": visitor, "csrf": access.form_token(visitor)}
-            answer = check_visitor(scope, visitor) or room(path)
+            answer = check_visitor(scope, visitor) or answer
             await answer(scope, receive, guarded)
         except Exception as error:
             if started:
                 raise
+            error_page = api.error if api.serves(path) else pages.error
             if isinstance(error, RefusedError):
                 answer = error_page(scope, error.status, error.title, str(error), error.headers)
             elif isinstance(error, UnknownError):
