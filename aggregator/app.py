@@ -45,7 +45,7 @@ from aggregator.model import (
 from aggregator.output import Outputs
 from aggregator.publish import Format, Rendered
 from aggregator.push import Push
-from aggregator.store import Recorded, Share, SubscriptionChanges, open_store, read_query
+from aggregator.store import Recorded, Share, SubscriptionChanges, is_store, open_store, read_query
 from aggregator.text import masked
 from aggregator.topics import Explanation, Quality, Ruleset, compile_topics, evaluate
 
@@ -206,13 +206,20 @@ class Aggregator:
 
         Raises:
             ConfigError: a topic's rules cannot be used; nothing has changed then.
+            StoreError: it cannot be written down; likewise.
         """
+        before = self.settings, self.ruleset
         ruleset = compiled(settings)
         if settings.database != self.settings.database:
             log.warning("another `database:` takes effect at the next start")
         self.settings, self.ruleset = settings, ruleset
         self.outputs.configure(settings, ruleset)
-        return self.subscribe()
+        try:
+            return self.subscribe()
+        except StoreError:
+            self.settings, self.ruleset = before
+            self.outputs.configure(*before)
+            raise
 
     def topic_titles(self) -> Mapping[str, str]:
         """Titles of the topics by slug."""
@@ -357,7 +364,7 @@ class Aggregator:
             (
                 (feed, health.fell_silent(feed.days, feed.asked_at, feed.added_at))
                 for feed in self.store.quiet(health.SHORTEST)
-                if health.is_silent(feed.days, feed.asked_at)
+                if health.is_silent(feed.days, feed.asked_at, feed.outage)
             ),
             self.clock(),
         )
@@ -366,8 +373,8 @@ class Aggregator:
         """Whether polling and store are well."""
         now = self.clock()
         reasons = []
-        due = self.store.next_due_at()
-        if due is not None and now - due > LATE:
+        due = self.store.overdue_since(now - LATE)
+        if due is not None:
             reasons.append(f"polling is behind: a feed has been due for {_minutes(now - due)}")
         if self.heartbeat_at is not None and now - self.heartbeat_at > LATE:
             reasons.append(f"nothing has looked for due feeds for {_minutes(now - self.heartbeat_at)}")
@@ -431,10 +438,10 @@ class Aggregator:
             How many entries there are, or were looked at until then.
         """
         self.store.set_property("linked_by", _HALF_LINKED)
-        count = link.relink(self.store, self.clock, stopped)
+        linked = link.relink(self.store, self.clock, stopped)
         if not stopped():
             self.store.set_property("linked_by", link.VERSION)
-        return count
+        return linked
 
     @property
     def needs_relinking(self) -> bool:
@@ -515,6 +522,10 @@ class Aggregator:
         if not found:
             raise UnknownError(f"there is no article {article_id}")
         return found
+
+    def canonical(self, article_id: int) -> int:
+        """The entry that is shown for an article. Raises UnknownError where there is no such article."""
+        return self.store.canonical(article_id)
 
     def polls(self, feed_id: int, *, before: str | None = None, limit: int) -> tuple[Mapping[str, Any], ...]:
         """A feed's polls as rows of the store, the last one first; `before` is the `started_at` of one."""
@@ -715,10 +726,13 @@ class Aggregator:
         """Write a checked copy of the store to `target`, in place of an earlier one.
 
         Raises:
-            StoreError: it cannot be written or is not sound, or `target` is the store itself.
+            StoreError: it cannot be written or is not sound, or `target` is the store itself or no copy of one.
         """
-        if target.exists() and target.samefile(self.store.path):
-            raise StoreError(f"{target} is the database itself; a copy needs another name")
+        if target.exists():
+            if target.samefile(self.store.path):
+                raise StoreError(f"{target} is the database itself; a copy needs another name")
+            if not is_store(target):
+                raise StoreError(f"{target} is no copy of a store, and would be lost; use another name")
         part = target.with_name(f".{target.name}.part")
         try:
             self.store.backup(part)
@@ -731,8 +745,8 @@ _HALF_LINKED = "0"
 """Stands for the version of the comparison where it was never made, or not to its end."""
 _EXPORTS = {
     "entries": """SELECT e.id, e.uid, f.title AS feed, f.url AS feed_url, e.url, e.title, e.author, e.language,
-                         e.published_at, e.updated_at, e.first_seen_at, e.revision, e.article_id, e.story_id,
-                         e.summary, e.text
+                         e.published_at, e.updated_at, e.first_seen_at, e.withdrawn_at, e.revision, e.article_id,
+                         e.story_id, e.summary, e.text
                     FROM entries e JOIN feeds f ON f.id = e.feed_id ORDER BY e.id""",
     "articles": """SELECT a.id, a.uid, a.canonical_entry_id, e.title, f.title AS feed,
                           coalesce(e.original_url, e.url) AS url, a.entry_count, a.feed_count, a.first_seen_at, a.story_id
@@ -782,9 +796,9 @@ def unmet(
     lists_read = all(each.url in read for each in settings.lists)
     feeds_read = lists_read and all(wish.url in states for wish in wishes if wish.enabled)
     names_read = lists_read and all(wish.url in states or wish.name for wish in wishes if wish.enabled)
-    called = {name.casefold() for name in names}
+    called = {_folded(name) for name in names}
     for at, output in enumerate(settings.output):
-        if output.feed and output.feed not in addresses and output.feed.casefold() not in called:
+        if output.feed and output.feed not in addresses and _folded(output.feed) not in called:
             message = f"no feed has this name or address; {config.nearest(output.feed, names, 'names')}"
             yield at, "feed", message, feeds_read if "://" in output.feed else names_read
         if output.tag and output.tag not in labels:
@@ -804,3 +818,8 @@ def _label(tag: Tag) -> str:
 
 def _minutes(duration: timedelta) -> str:
     return f"{duration / timedelta(minutes=1):.0f} minutes"
+
+
+def _folded(name: str) -> str:
+    """A feed's name as the store compares it: NOCASE of SQLite knows the letters of ASCII alone."""
+    return name.encode().lower().decode()

@@ -189,18 +189,25 @@ def rhythm(published: Sequence[datetime], now: datetime, profile: Profile | None
     return len(newest) / max(span, timedelta(minutes=1) / _DAY)
 
 
-def slowed(
+def carried_on(
     per_day: float | None,
     length: int | None,
+    new: int,
     since: datetime,
     now: datetime,
     profile: Profile | None = None,
 ) -> float | None:
-    """The rhythm after the time from `since` to `now` in which nothing new came."""
-    if per_day is None or per_day <= 0:
-        return per_day
-    sample = min(length or 1, _SAMPLE)
-    return sample / (sample / per_day + _weighed(since, now, factors(profile)) / _DAY)
+    """The rhythm after the time from `since` to `now`, in which `new` entries came.
+
+    It is that of the newest entries, as many as a document shows: the new ones came in that time, what is left of
+    the others at the rhythm before.
+    """
+    if per_day is None and not new:
+        return None
+    sample = max(min(length or 1, _SAMPLE), new)
+    elapsed = _weighed(since, now, factors(profile))
+    before = (sample - new) / (per_day or UNKNOWN)
+    return sample / (before + (max(elapsed, BUSIEST) if new else elapsed) / _DAY)
 
 
 def _weighed(start: datetime, end: datetime, shape: Factors) -> timedelta:
@@ -284,7 +291,7 @@ def _bounded(state: FeedState, wish: timedelta, guard: timedelta) -> timedelta:
     """
     floor = QUIET if (state.per_day or UNKNOWN) <= _DAY / QUIET else BUSIEST
     conditional = state.validators.etag or state.validators.last_modified
-    if floor == QUIET and not conditional and state.hint is None and state.fresh_until is None:
+    if floor == QUIET and not conditional and state.hint is None and state.fresh_for is None:
         wish = SLOWEST  # every poll would cost the server a whole document
     if state.hint is not None:
         wish = max(wish, state.hint)
@@ -297,7 +304,8 @@ class Outlook:
 
     Attributes:
         pace: its interval, in hours, at a price of one hour; it grows with the square root of the price.
-        fastest, slowest: what the floors make of that at the least and at the most, in hours.
+        fastest, slowest: what the floors, and how long its answers stay fresh, make of that at the least and at
+            the most, in hours.
         gain: how much sooner entries are read than at even intervals, for polls go where they are.
     """
 
@@ -330,10 +338,11 @@ def outlook(state: FeedState, every: timedelta | None) -> Outlook:
     share = sum(map(sqrt, by_hour)) / 24 * sum(map(sqrt, by_day)) / 7
     guard = min(max(state.length or 1, 1) / 3 / per_hour, SLOWEST / _HOUR) * _HOUR
     spread = 1 + SPREAD / 2
+    fresh = (state.fresh_for or timedelta()) / _HOUR
     return Outlook(
         pace=sqrt(2 / per_hour) / share * spread,
-        fastest=_bounded(state, timedelta(), guard) / _HOUR * spread,
-        slowest=_bounded(state, SLOWEST, guard) / _HOUR * spread,
+        fastest=max(_bounded(state, timedelta(), guard) / _HOUR * spread, fresh),
+        slowest=max(_bounded(state, SLOWEST, guard) / _HOUR * spread, fresh),
         gain=share * share,
     )
 
@@ -388,14 +397,22 @@ def next_poll(
     else:
         due = now + planned * (1 + (SPREAD * chance if every is None else 0))
     if retry_after is not None:
-        due = max(due, now + min(retry_after, LONGEST_RETRY_AFTER) * (1 + SPREAD * chance))
+        due = max(due, end_of_pause(retry_after, now, chance))
     if every is None:
         if state.fresh_until is not None:
             due = max(due, state.fresh_until)
         due = _allowed(due, state.skip_hours, state.skip_days)
-    if due.microsecond:  # the store keeps whole seconds; cut off, they would be too early
-        due = due.replace(microsecond=0) + timedelta(seconds=1)
-    return replace(state, interval=planned, next_poll_at=due)
+    return replace(state, interval=planned, next_poll_at=_rounded_up(due))
+
+
+def end_of_pause(retry_after: timedelta, now: datetime, chance: float) -> datetime:
+    """When whoever asked for a pause may be asked again: never earlier than it says, up to `LONGEST_RETRY_AFTER`."""
+    return _rounded_up(now + min(retry_after, LONGEST_RETRY_AFTER) * (1 + SPREAD * chance))
+
+
+def _rounded_up(due: datetime) -> datetime:
+    """A time in whole seconds, as the store keeps it; cut off, it would be too early."""
+    return due.replace(microsecond=0) + timedelta(seconds=1) if due.microsecond else due
 
 
 def _in_step(began: datetime, every: timedelta, now: datetime) -> datetime:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 APART = 20
 """Of the entries that one was split from so many are named."""
+_ID = click.IntRange(1, 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,12 @@ class Context:
     db: str | None
     verbose: bool
 
-    def open(self, *, subscribe: bool = False) -> "Aggregator":
-        """The program over this configuration; commands that poll make its feeds those of the configuration."""
+    def open(self) -> "Aggregator":
+        """The program over this configuration."""
         from aggregator.app import Aggregator
 
         self.log("WARNING")
-        aggregator = Aggregator.open(self.config, db=self.db)
-        try:
-            if subscribe:
-                aggregator.subscribe()
-        except BaseException:
-            aggregator.close()
-            raise
-        return aggregator
+        return Aggregator.open(self.config, db=self.db)
 
     def log(self, usual: str) -> None:
         """Send log lines of that level and above to standard error; all of them where `--verbose` was given."""
@@ -106,7 +101,9 @@ def main() -> NoReturn:
     except AggregatorError as error:
         _fail(str(error), 1)
     except KeyboardInterrupt:
-        _fail("stopped", 130)
+        _fail("stopped", 128 + signal.SIGINT)
+    except asyncio.CancelledError:
+        _fail("stopped", 128 + signal.SIGTERM)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -114,6 +111,10 @@ def main() -> NoReturn:
         if error.filename is None:  # not about a file that the user named
             raise
         _fail(f"{error.filename}: {error.strerror}", 1)
+    except UnicodeEncodeError as error:
+        if not any("\ud800" <= char <= "\udfff" for char in error.object):
+            raise
+        _fail(f"{error.object!a} is no text in UTF-8", 2)
     sys.exit(0)
 
 
@@ -181,8 +182,11 @@ def poll(context: Context, wanted: Sequence[str], everything: bool, as_json: boo
             "entries_revised",
         )
         click.echo(json.dumps({name: getattr(summary, name) for name in numbers} | {"seconds": seconds}))
-    elif summary.feeds == summary.unrecorded == 0 and wanted:
-        click.echo("What you named is paused, or is being polled by another program at the moment.")
+    elif summary.feeds == summary.unrecorded == 0 and (wanted or everything):
+        click.echo(
+            "What you asked for is paused, is being polled by another program at the moment, or waits because its "
+            "server has asked for a pause: `aggregator feeds` shows until when."
+        )
     elif summary.feeds == summary.unrecorded == 0:
         click.echo(
             "No feed is due. `aggregator poll --all` asks every feed, `aggregator feeds` shows when each is."
@@ -214,7 +218,11 @@ async def _pass(
         summary.add(outcome, result)
         advance()
 
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 – coroutines run in tasks
     async with aggregator.poller(recorded) as poller:
+        # As Ctrl-C does: what is being fetched may finish, and what is claimed is given back.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         await poller.run(among=among)
         summary.unrecorded = poller.unrecorded
     return summary
@@ -254,7 +262,8 @@ def demo(context: Context, once: bool, port: int) -> None:
     with sample_site() as path:
         database = str(path.with_name("demo.db"))  # named here, for AGGREGATOR_DB must not lead elsewhere
         sample = Context(path, database, context.verbose)
-        with sample.open(subscribe=True) as aggregator:
+        with sample.open() as aggregator:
+            aggregator.subscribe()
             summary = asyncio.run(_pass(aggregator, None, lambda: None))
             _show_demo(aggregator, summary)
             if once and summary.failed:
@@ -300,6 +309,7 @@ def check(context: Context, schema: bool) -> None:
         click.echo(json.dumps(config.schema(), indent=2, ensure_ascii=False))
         return
     from aggregator.app import Aggregator, compiled, unmet
+    from aggregator.store import is_outdated
 
     settings = config.load(context.config, db=context.db)
     if not Path(settings.database).exists():
@@ -309,6 +319,11 @@ def check(context: Context, schema: bool) -> None:
         enabled = sum(feed.enabled for feed in settings.feeds)
         more = f", and those of {_count(len(settings.lists), 'list')}" if settings.lists else ""
         click.echo(f"A start would make {settings.database} and add {_count(enabled, 'feed')}{more}.")
+        return
+    if is_outdated(Path(settings.database)):
+        compiled(settings)
+        click.echo(f"{context.config} is valid.")
+        click.echo(f"A start would bring {settings.database} to the present schema; check again after that.")
         return
     with Aggregator(settings) as aggregator:
         changes = aggregator.subscribe(dry_run=True)
@@ -512,11 +527,11 @@ def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime
             unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
             return datetime.now(UTC) - timedelta(**{unit: int(match[1])})
         moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(
             f"{value!r} is no time; write a day (2026-01-31) or how long ago (12h, 7d, 2w)"
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _language(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -593,7 +608,7 @@ def _entry_object(entry: "StoredEntry") -> dict[str, Any]:
 
 
 @cli.command()
-@click.argument("entry_id", metavar="ENTRY-ID", type=int)
+@click.argument("entry_id", metavar="ENTRY-ID", type=_ID)
 @pass_context
 def why(context: Context, entry_id: int) -> None:
     """Show why an entry is where it is: its article, its story, what it names as its source, its tags."""
@@ -649,7 +664,7 @@ _story = click.option("--story", is_flag=True, help="Correct the story instead o
 
 
 @cli.command()
-@click.argument("entry_id", metavar="ENTRY-ID", type=int)
+@click.argument("entry_id", metavar="ENTRY-ID", type=_ID)
 @_story
 @pass_context
 def split(context: Context, entry_id: int, story: bool) -> None:
@@ -664,8 +679,8 @@ def split(context: Context, entry_id: int, story: bool) -> None:
 
 
 @cli.command()
-@click.argument("entry_id", metavar="ENTRY-ID", type=int)
-@click.argument("other_id", metavar="OTHER-ID", type=int)
+@click.argument("entry_id", metavar="ENTRY-ID", type=_ID)
+@click.argument("other_id", metavar="OTHER-ID", type=_ID)
 @_story
 @pass_context
 def merge(context: Context, entry_id: int, other_id: int, story: bool) -> None:
@@ -803,11 +818,17 @@ def evaluate(context: Context, file: TextIO, topic: str | None, show: int) -> No
     items = []
     for number, line in enumerate(file, 1):
         try:
-            items.append(json.loads(line))
+            item = json.loads(line)
         except ValueError as error:
             raise click.UsageError(f"{file.name}:{number}: not a JSON object: {error}") from None
+        if not isinstance(item, dict) or not {"title", "label"} <= item.keys():
+            raise click.UsageError(f"{file.name}:{number}: must be an object with a title and a label")
+        items.append({"id": number, **item})
     with context.open() as aggregator:
-        quality = aggregator.evaluate(topic or aggregator.ruleset.topics[0].slug, items)
+        known = aggregator.ruleset.topics
+        if topic is None and not known:
+            raise click.UsageError("there is no topic; name one under topics: in feeds.yaml")
+        quality = aggregator.evaluate(topic or known[0].slug, items)
     click.echo(f"{'':<24} {'precision':>9} {'recall':>9} {'F1':>9} {'entries':>9}")
     for name, figures in {"all": quality.total, **quality.languages, **quality.aspects}.items():
         n = (
@@ -858,7 +879,10 @@ def export(context: Context, what: str, kind: str, output: BinaryIO) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @pass_context
 def backup(context: Context, file: Path) -> None:
-    """Write a consistent, checked copy of the store while the daemon runs."""
+    """Write a consistent, checked copy of the store while the daemon runs.
+
+    A copy that is there already is replaced; any other file is left alone.
+    """
     with context.open() as aggregator:
         aggregator.backup(file)
     click.echo(f"{file} is written and sound, {file.stat().st_size / 1e6:.1f} MB.")

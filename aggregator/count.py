@@ -6,31 +6,28 @@ from aggregator import trends
 from aggregator.model import Period, Sides
 from aggregator.store import Store
 
-_BASELINE = "baseline"
-"""The property of the store that says which baseline was asked for when the trends were last made."""
+_COUNTED_BY = "trends_counted_by"
+"""The property of the store that says what the trends were last made by: the baseline, and the topics with their sides."""
 
 
-def count_trends(
-    store: Store, topics: Sequence[Sides], *, baseline: Period | None = None, again: bool = False
-) -> int:
+def count_trends(store: Store, topics: Sequence[Sides], *, baseline: Period | None = None) -> int:
     """Bring the trends up to date with the entries.
 
     What it costs follows from the days that have changed, not from how much is stored; the result is as if all
-    were counted anew. When it is cut short, the next run does what is left.
+    were counted anew. When it is cut short, the next run does what is left. Where the topics, the sides of their
+    aspects or the baseline are not what they were, all is counted anew.
 
     Args:
         store: what was read and tagged.
         topics: whose trends.
-        baseline: the days whose mean is to be 100; None: the first four weeks with enough in them. Where it is not
-            what it was, all is counted anew.
-        again: count every day anew: what aspects tell of is another, say.
+        baseline: the days whose mean is to be 100; None: the first four weeks with enough in them.
 
     Returns:
         How many days had changed.
     """
-    wished = f"{baseline.first}/{baseline.last}" if baseline else ""
-    renewed = store.property(_BASELINE, str) != wished
-    changes = store.count_days(topics, again=again or renewed)
+    wished = repr((baseline, *sorted(topics, key=lambda sides: sides.topic)))
+    renewed = store.property(_COUNTED_BY, str) != wished
+    changes = store.count_days(topics, again=renewed)
     for sides in topics:
         since = store.trend_since(sides.topic, changes)
         if since is None:
@@ -45,5 +42,5 @@ def count_trends(
         store.write_trend(sides.topic, since, made, configured=baseline is not None)
     store.days_counted(changes)
     if renewed:
-        store.set_property(_BASELINE, wished)
+        store.set_property(_COUNTED_BY, wished)
     return len(changes)

@@ -5,7 +5,7 @@ told by the last twenty days on which it had news, for single entries come in bu
 pauses between them were no longer than p, it is silent after 3·p. So a busy feed is after three days, one that
 rests on weekends after nine, a weekly one after three weeks. One odd date, or one long holiday, changes nothing
 in that. What is learned *during* the silence (`FeedState.per_day` sinks with every empty poll) does not count.
-Silence ends where the feed last answered: neither its failures nor our own absence are taken for it.
+Silence ends where the feed last answered, and the time in which it was failing is taken from it.
 """
 
 import html
@@ -75,10 +75,12 @@ def conditions(report: FeedReport) -> tuple[Condition, ...]:
         message = f"no new entry since {state.silent_since:%Y-%m-%d}, longer than its own rhythm explains"
         found.append(Condition("silent", message))
     if state.moved_to:
-        times = "once" if state.moved_times <= 1 else f"{state.moved_times} times"
-        message = (
-            f"redirects for good to {masked(state.moved_to)}, seen {times}; adopted once that is confirmed"
-        )
+        message = f"redirects for good to {masked(state.moved_to)}, "
+        if state.moved_times:
+            times = "once" if state.moved_times == 1 else f"{state.moved_times} times"
+            message += f"seen {times}; adopted once that is confirmed"
+        else:
+            message += "where another feed is: read there for now, and not adopted"
         found.append(Condition("moving", message, ill=False))
     return tuple(found)
 
@@ -101,10 +103,9 @@ def crossed(before: FeedState, after: FeedState, *, news: bool = False) -> tuple
     elif after.status is FeedStatus.FAILING and _failed_for(after) >= LONG > _failed_for(before):
         message = f"It has been failing for {_days(_failed_for(after))}: {masked(after.last_error or '')}"
         found.append(FeedEvent(EventKind.FAILING, message))
-    if after.url != before.url and after.url == before.moved_to:
-        message = (
-            f"It has moved for good, from {masked(before.url)} to {masked(after.url)}, and is followed there."
-        )
+    if after.url != before.url and before.last_success_at is not None:
+        way = "moved for good" if after.url == before.moved_to else "been found anew"
+        message = f"It has {way}, from {masked(before.url)} to {masked(after.url)}, and is followed there."
         found.append(FeedEvent(EventKind.MOVED, message))
     told = before.status is FeedStatus.GONE or _failed_for(before) >= LONG
     if after.status is FeedStatus.ACTIVE and told and before.failing_since and after.last_polled_at:
@@ -128,9 +129,15 @@ def patience(days: Sequence[date]) -> timedelta:
     return max(PAUSES * pauses[len(pauses) * 9 // 10], SHORTEST)
 
 
-def is_silent(days: Sequence[date], asked_at: datetime) -> bool:
-    """Whether a feed that last answered at `asked_at` is silent; `days` as in `patience`."""
-    return bool(days) and asked_at.date() - days[0] > patience(days)
+def is_silent(days: Sequence[date], asked_at: datetime, outage: timedelta = timedelta()) -> bool:
+    """Whether a feed is silent.
+
+    Args:
+        days: as in `patience`.
+        asked_at: when it last answered.
+        outage: how long it has been failing since it last had news.
+    """
+    return bool(days) and (asked_at - outage).date() - days[0] > patience(days)
 
 
 def fell_silent(days: Sequence[date], asked_at: datetime, added_at: datetime) -> FeedEvent | None:

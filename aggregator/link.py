@@ -509,8 +509,14 @@ def _heed_corrections(links: Links) -> None:
 def _settle_stories(links: Links) -> None:
     """Give the stories that have changed their titles, and what their entries credit its address."""
     for story_id, titles in links.touched_stories():
-        links.name_story(story_id, stories.story_title(Titled(*one) for one in titles))
-        _find_sources(links, story_id)
+        try:
+            with links.whole():
+                links.name_story(story_id, stories.story_title(Titled(*one) for one in titles))
+                _find_sources(links, story_id)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("a fault of ours while story %d was named", story_id)
 
 
 def _find_sources(links: Links, story_id: int) -> None:

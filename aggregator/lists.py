@@ -36,7 +36,7 @@ def read(body: bytes, content_type: str | None = None, *, whole: bool = False) -
     Raises:
         ParseError: this is no OPML.
     """
-    return parse(decoded(body, content_type)[0], whole=whole)
+    return parse(decoded(body, content_type), whole=whole)
 
 
 def due(lists: Iterable[RemoteList], known: Iterable[ListState], now: datetime) -> tuple[ListState, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import Enum, StrEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any
+from typing import Any, ClassVar
 
 from aggregator.errors import Problem
 
@@ -244,7 +244,8 @@ class Validators:
     Attributes:
         etag: the `ETag` header's value, quotes and `W/` included.
         last_modified: the `Last-Modified` header's value.
-        url: the final URL they were given for; they are sent to no other.
+        url: what they were given for, and are sent with alone: the final URL, credentials included, and as its
+            fragment a checksum of our `Accept`.
     """
 
     etag: str | None = None
@@ -296,6 +297,7 @@ class FeedState:
 
     Attributes:
         url: the document's address now: the subscription's, or one that was discovered or moved to.
+        discovered: the subscribed address is a page, behind which the feed was found.
         title, site_url, language, description, icon_url: as the feed says.
         status: see `FeedStatus`.
         http_status: of the last poll that got an answer.
@@ -307,24 +309,29 @@ class FeedState:
         identity: what tells this feed's entries apart.
         last_polled_at, last_success_at: when it was last asked, and last answered well.
         last_changed_at: the last poll whose document was parsed; an entry stands in the newest
-            document exactly when its `last_seen_at` equals this.
+            document exactly when its `last_seen_at` is not before this.
         next_poll_at: when it is due.
         interval: what `next_poll_at` was made from, before jitter.
         per_day: entries a day, learned; None before the first document.
         profile: when in the week they come; None while nothing is known.
         length: entries in the newest document.
-        fresh_until: until when the server says its answer is fresh.
+        fresh_for: how long the server says that its answers stay fresh.
+        fresh_until: until when its last answer does.
         hint: the publisher's own interval (`ttl`, `sy:*`).
         skip_hours: hours (0-23, UTC) in which the publisher asks not to be polled.
         skip_days: days (Monday is 0) on which the publisher asks not to be polled.
         moved_to: target of a permanent redirect that awaits confirmation.
         moved_since: when that redirect was first seen.
-        moved_times: how often it has been seen in a row.
+        moved_times: how often in a row it has led to the feed that was read before; 0: it leads to another one.
         silent_since: when its newest entry came, once that is longer ago than its rhythm explains (see `health`).
+        outage: how long it has been failing, all in all, since its newest entry came.
+        gap_url: an older page of the feed that is still to be read, for what lies between was missed.
+        gap_since: when that was noticed.
         hub_url, topic_url: the hub that the document names, and what the feed is called there (see `websub`).
     """
 
     url: str
+    discovered: bool = False
     title: str | None = None
     site_url: str | None = None
     language: str | None = None
@@ -346,6 +353,7 @@ class FeedState:
     per_day: float | None = None
     profile: Profile | None = None
     length: int | None = None
+    fresh_for: timedelta | None = None
     fresh_until: datetime | None = None
     hint: timedelta | None = None
     skip_hours: tuple[int, ...] = ()
@@ -354,6 +362,9 @@ class FeedState:
     moved_since: datetime | None = None
     moved_times: int = 0
     silent_since: datetime | None = None
+    outage: timedelta = timedelta()
+    gap_url: str | None = None
+    gap_since: datetime | None = None
     hub_url: str | None = None
     topic_url: str | None = None
 
@@ -579,10 +590,11 @@ class NotModified:
 
     Attributes:
         validators: the ones to keep; a 304 may bring new ones (RFC 9110 §15.4.5).
-        fresh_for: how long the answer stays fresh (RFC 9111 §4.2), less its age.
+        fresh_for: how long the answer stays fresh (RFC 9111 §4.2), less its age; None: as long as the one before.
         moved_to: see `Fetched`.
     """
 
+    http_status: ClassVar[int] = 304
     validators: Validators
     fresh_for: timedelta | None = None
     moved_to: str | None = None
@@ -655,17 +667,18 @@ class ParsedFeed:
     """A feed document, read.
 
     Attributes:
-        format: `rss-2.0`, `rss-1.0`, `rss-0.9x`, `atom-1.0`, `atom-0.3`, `json-feed`.
         entries: in document order.
+        withdrawn: ids of entries that the publisher takes back, each with the time of that if it is given.
+        complete: the document has all entries of the feed (RFC 5005 §2), and has been read to its end.
         title, description: plain text.
         site_url, icon_url, self_url, next_url, previous_archive_url, hub_urls: absolute.
         hint: the publisher's own interval (`ttl`, `sy:updatePeriod` / `sy:updateFrequency`).
         skip_hours: 0-23, UTC. skip_days: Monday is 0.
-        flaw: what was wrong with the document though it could be read; None: nothing was.
     """
 
-    format: str
     entries: tuple[EntryData, ...] = ()
+    withdrawn: tuple[tuple[str, datetime | None], ...] = ()
+    complete: bool = False
     title: str | None = None
     description: str | None = None
     site_url: str | None = None
@@ -678,7 +691,6 @@ class ParsedFeed:
     hint: timedelta | None = None
     skip_hours: tuple[int, ...] = ()
     skip_days: tuple[int, ...] = ()
-    flaw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -744,7 +756,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store says of an entry it already has, enough to decide whether it changed."""
+    """What the store says of an entry it already has, enough to decide whether it changed.
+
+    Attributes:
+        hash: see `Entry`; empty for one that was taken back, which so has changed when it comes back.
+        (the rest: see `Entry` and `StoredEntry`)
+    """
 
     entry_id: int
     key: str
@@ -752,6 +769,7 @@ class Known:
     url_key: int | None
     title: str
     hash: bytes
+    first_seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -776,8 +794,21 @@ class Seen:
     entry_id: int
 
 
-EntryChange = New | Revised | Seen
-"""What a document says of one entry, compared with what is stored."""
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The publisher takes a stored entry back; `at`: since when, as far as the document says."""
+
+    entry_id: int
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The document has all entries of its feed: the publisher takes back those that are stored and not in it."""
+
+
+EntryChange = New | Revised | Seen | Withdrawn | Complete
+"""What a document says of an entry, or of all others, compared with what is stored."""
 
 
 class PollResult(StrEnum):
@@ -808,6 +839,21 @@ class FeedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A pause that a server asked for (`Retry-After`): the feed that was polled waits, and who else is named here.
+
+    Attributes:
+        until: when it ends.
+        host: host and port whose feeds wait as well; None: no other's.
+        domain: the registrable domain whose hosts' feeds wait as well; None: no other's.
+    """
+
+    until: datetime
+    host: str | None = None
+    domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PollOutcome:
     """Everything one poll learned; recorded in one transaction or not at all.
 
@@ -820,10 +866,9 @@ class PollOutcome:
         http_status: of this poll; None where there was no answer.
         error: for a person; None unless it failed.
         failure: the class of failure; None unless it failed.
-        changes: one for each entry of the document, in document order.
+        changes: one for each entry of the document, in document order, and what it takes back.
         events: the lines that the feed's health has crossed with it.
-        holds_host: the server asked for a pause, and no feed of its host is to be asked earlier than this one.
-        holds_domain: nor one of any host in this domain; None: of no other host.
+        hold: the pause that a server asked for, of this document or of one behind it; None: none did.
     """
 
     claim: Claim
@@ -836,8 +881,7 @@ class PollOutcome:
     failure: FailureKind | None = None
     changes: tuple[EntryChange, ...] = ()
     events: tuple[FeedEvent, ...] = ()
-    holds_host: bool = False
-    holds_domain: str | None = None
+    hold: Hold | None = None
 
 
 # --------------------------------------------------------------------------------- read again
@@ -857,6 +901,7 @@ class StoredEntry:
         story_id: entries about one event share it.
         significant_at: when it last changed what it says, and not only how: the publisher's date of that, if there is
             one that can be, else when we first saw it.
+        withdrawn_at: when its publisher took it back; None: it stands.
         countries: ISO 3166-1 alpha-2 codes of the countries its text is about, the weightiest first.
         copies: the article's other entries, the first published first.
         (the rest: see `Entry`)
@@ -890,6 +935,7 @@ class StoredEntry:
     article_uid: str = ""
     story_id: int | None = None
     significant_at: datetime | None = None
+    withdrawn_at: datetime | None = None
     countries: tuple[str, ...] = ()
     copies: tuple[Copy, ...] = ()
 

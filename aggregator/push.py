@@ -578,9 +578,10 @@ class Subscriber:
         before, every = claim.state, claim.subscription.every
         thought = poll.think(document, claim, self._store.known, self._ruleset())
         state = replace(
-            poll.after_document(before, document, thought, b"", now),
+            poll.after_document(before, document, thought, b"", now, now),
             # What only the feed's own server can say.
             validators=before.validators,
+            fresh_for=before.fresh_for,
             fresh_until=before.fresh_until,
             moved_to=before.moved_to,
             moved_since=before.moved_since,

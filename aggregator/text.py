@@ -7,7 +7,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from hashlib import blake2b
 from html import escape
@@ -81,6 +81,11 @@ def printable(value: str, limit: int = 200) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in short
     )
+
+
+def repeats(summary: str, text: str) -> bool:
+    """Whether a summary says no more than the beginning of the text, cut or whole; both are plain text."""
+    return text.startswith(summary[:60].rstrip("… .["))
 
 
 def excerpt(text: str, limit: int = 100) -> str:
@@ -581,15 +586,14 @@ FIRST_YEAR = 1990
 """Of entries; software that knows no date gives earlier ones."""
 
 
-def parse_date(value: str, zone: tzinfo | None = None) -> datetime | None:
+def parse_date(value: str) -> datetime | None:
     """Read a date in any form that feeds are known to use.
 
     RFC 822 and ISO 8601 with every deviation that was met: month and day names in eight languages, named zones,
     `GMT+9`, am and pm, missing seconds, spaces, zones and times, two-digit years (RFC 2822 §4.3).
 
     Args:
-        value: as published.
-        zone: of dates that name none; None: UTC.
+        value: as published; where it names no zone, it is taken for UTC.
 
     Returns:
         The time in UTC, whole seconds. None for what cannot be read, for `05/03/2019` where no weekday tells
@@ -610,18 +614,18 @@ def parse_date(value: str, zone: tzinfo | None = None) -> datetime | None:
             try:
                 moment = datetime.fromisoformat(value)
             except ValueError:
-                return _any_date(value, zone)
-            moment = _in_utc(moment, zone)
+                return _any_date(value)
+            moment = _in_utc(moment)
         else:
-            return _any_date(value, zone)
+            return _any_date(value)
     except (ValueError, OverflowError):
         return None
     return _plausible(moment)
 
 
-def _in_utc(moment: datetime, zone: tzinfo | None) -> datetime:
+def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone or UTC)
+        moment = moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
@@ -629,7 +633,7 @@ def _plausible(moment: datetime) -> datetime | None:
     return moment if 1900 <= moment.year <= 2100 and moment != _EPOCH else None
 
 
-def _any_date(value: str, zone: tzinfo | None) -> datetime | None:
+def _any_date(value: str) -> datetime | None:
     """The patient reader: takes the time out, then the zone, then looks for a date in what is left."""
     if len(value) > 100 or not value:
         return None
@@ -648,7 +652,7 @@ def _any_date(value: str, zone: tzinfo | None) -> datetime | None:
         if time[4] and hour <= 12:
             hour = hour % 12 + (12 if time[4] == "p" else 0)
 
-    at: tzinfo | None = zone
+    at: timezone = UTC
     if offset := _OFFSET.search(after):
         minutes = int(offset[2]) * 60 + int(offset[3] or 0)
         at = timezone(timedelta(minutes=minutes if offset[1] == "+" else -minutes)) if minutes < 1440 else UTC
@@ -667,7 +671,7 @@ def _any_date(value: str, zone: tzinfo | None) -> datetime | None:
     if hour == 24 and minute == 0:  # the end of that day
         hour, extra = 0, timedelta(days=1)
     try:
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=at or UTC)
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=at)
         return _plausible((moment + extra).astimezone(UTC))
     except (ValueError, OverflowError):
         return None

@@ -226,7 +226,7 @@ def ours(feeds: Sequence[Series], budget: float, days: float, *, learning: bool 
             state = _learned(state, document, now, learning)
         else:
             since = state.last_polled_at or START
-            slower = cadence.slowed(state.per_day, state.length, since, now, state.profile)
+            slower = cadence.carried_on(state.per_day, state.length, 0, since, now, state.profile)
             state = replace(state, per_day=slower)
         seen[number] = published
         state = cadence.next_poll(

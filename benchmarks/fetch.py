@@ -17,6 +17,7 @@ from ipaddress import ip_network
 from random import Random
 
 from aggregator.fetch import Fetcher
+from aggregator.fetch.exchange import Target
 from aggregator.model import Fetched, FetchSettings, NotModified, Validators
 
 CONCURRENCY = 64
@@ -71,9 +72,10 @@ async def measure(port: int, path: str, requests: int, warm: bool) -> tuple[floa
     )
     async with Fetcher(settings, user_agent="benchmark") as fetcher:
         urls = [f"http://127.0.0.1:{port}{path}?{n}" for n in range(requests)]
+        known = {url: Validators(etag='"1"', url=Target.of(url).asked) for url in urls}
 
         async def poll(url: str) -> None:
-            answer = await fetcher.fetch(url, Validators(etag='"1"', url=url) if warm else Validators())
+            answer = await fetcher.fetch(url, known[url] if warm else Validators())
             assert isinstance(answer, NotModified if warm else Fetched), answer
 
         await asyncio.gather(*map(poll, urls[:CONCURRENCY]))  # open the connections

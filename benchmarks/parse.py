@@ -8,6 +8,7 @@ can read, such as a date in Indonesian, is no disagreement.
 """
 
 import argparse
+import logging
 import sys
 import warnings
 from calendar import timegm
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -70,6 +72,10 @@ class Agreement:
 def compare(paths: list[Path]) -> Agreement:
     """Read every document both ways."""
     agreement = Agreement()
+    told = BufferingHandler(1000)  # by which way, ours tells those who look closely
+    log = logging.getLogger("aggregator.parse")
+    log.addHandler(told)
+    log.setLevel(logging.DEBUG)
     for path in paths:
         body = path.read_bytes()
         if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in b"{[":
@@ -86,7 +92,8 @@ def compare(paths: list[Path]) -> Agreement:
         agreement.their_seconds += perf_counter() - middle
         agreement.size += len(body)
         if mine is not None:
-            _count_way(agreement, mine)
+            _count_way(agreement, " ".join(record.getMessage() for record in told.buffer))
+        told.flush()
         agreement.compared["files"] += 1
         entries = mine.entries if mine else ()
         if len(entries) != len(theirs.entries):
@@ -99,16 +106,18 @@ def compare(paths: list[Path]) -> Agreement:
             agreement.differences += (
                 Difference(path.name, *difference) for difference in differences(entry, dict(other))
             )
+    log.removeHandler(told)
+    log.setLevel(logging.NOTSET)
     return agreement
 
 
-def _count_way(agreement: Agreement, mine: ParsedFeed) -> None:
-    if mine.flaw is None or "not well-formed" not in mine.flaw:
-        agreement.fast += 1
-    elif "beyond repair" in mine.flaw:
+def _count_way(agreement: Agreement, told: str) -> None:
+    if "beyond repair" in told:
         agreement.loose += 1
-    else:
+    elif "not well-formed" in told:
         agreement.repaired += 1
+    else:
+        agreement.fast += 1
 
 
 def differences(entry: EntryData, other: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -50,10 +50,12 @@ class Names:
 
     Attributes:
         asked: how often the addresses of each name were asked for.
+        silent: whether nothing is answered; who asks gives up after two seconds.
     """
 
     def __init__(self) -> None:
         self.asked: dict[str, int] = defaultdict(int)
+        self.silent = False
         self._answers: dict[str, Any] = {}
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 53))
@@ -76,7 +78,9 @@ class Names:
                 query, sender = self._socket.recvfrom(4096)
             except OSError:
                 return
-            self._socket.sendto(self._answer(query), sender)
+            answer = self._answer(query)
+            if not self.silent:
+                self._socket.sendto(answer, sender)
 
     def _answer(self, query: bytes) -> bytes:
         """RFC 1035 §4: one question; answers point back to its name at offset 12, and may not be kept (TTL 0)."""

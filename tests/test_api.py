@@ -25,11 +25,13 @@ from aggregator import config
 from aggregator.app import Aggregator
 from aggregator.model import Selection, Table, WebSettings
 from aggregator.web import make_app
+from aggregator.web.api.answers import Entry
 from aggregator.web.api.operations import ASKED_AT_ONCE
 from aggregator.web.api.questions import MOST, Selected
 from tests.client import BROWSER, Answer, Client, serving
 from tests.conftest import Clock, configure, item, poll_all, rss
 from tests.server import Server
+from tests.test_web import ENTRY
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 SHARED = "https://warta.example/storm"
@@ -186,6 +188,13 @@ def test_an_entry_is_told_whole(client: Client) -> None:
     article = read(client(f"/api/articles/{entry['article_id']}"))
     assert (article["entry_count"], article["feed_count"]) == (2, 2)
     assert [each["id"] for each in article["entries"]] == sorted([entry["id"], copy["entry_id"]])
+    assert article["canonical_entry_id"] == entry["id"], "which lists show, whichever came first"
+
+
+def test_an_entry_that_was_taken_back_says_since_when(client: Client) -> None:
+    back = Entry.of(replace(ENTRY, withdrawn_at=ENTRY.first_seen_at))
+    assert back.model_dump(mode="json")["withdrawn_at"] == "2025-11-20T12:00:00Z"
+    assert {entry["withdrawn_at"] for entry in items(client, "/api/entries")} == {None}
 
 
 def test_earlier_versions(client: Client) -> None:

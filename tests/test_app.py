@@ -1,10 +1,11 @@
 """The façade: what the faces are given, over a real store filled by real polls."""
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -346,6 +347,39 @@ def test_a_backup_never_takes_the_place_of_the_database(aggregator: Aggregator, 
             aggregator.backup(target)
 
 
+@pytest.mark.parametrize(
+    ("content", "replaced"),
+    [
+        pytest.param(b"feeds: []\n", False, id="a configuration"),
+        pytest.param(b"SQLite format 3\0 and nothing more", False, id="what is hardly a database"),
+        pytest.param(b"", True, id="an empty file"),
+    ],
+)
+def test_a_backup_replaces_no_file_that_would_be_lost(
+    aggregator: Aggregator, tmp_path: Path, content: bytes, replaced: bool
+) -> None:
+    target = tmp_path / "feeds.yaml"
+    target.write_bytes(content)
+    before = set(tmp_path.iterdir())
+    with nullcontext() if replaced else pytest.raises(StoreError, match="is no copy of a store"):
+        aggregator.backup(target)
+    assert (target.read_bytes() != content) is replaced
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_backup_replaces_no_other_programs_database_and_no_pipe(
+    aggregator: Aggregator, tmp_path: Path
+) -> None:
+    other = tmp_path / "places.db"
+    with closing(sqlite3.connect(other)) as db:
+        db.execute("CREATE TABLE places (name)")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for target in (other, pipe):
+        with pytest.raises(StoreError, match="is no copy of a store"):
+            aggregator.backup(target)
+
+
 # ------------------------------------------------------------------------------- the feeds' own health
 
 
@@ -406,6 +440,16 @@ def test_a_feed_that_fails_or_is_not_asked_is_not_silent(
     server.add("/paper", rss(item(99, published=clock()), title="Warta"))
     poll_daily(paper, clock, 1)
     assert health_feed(paper) == ["Warta is back", "Warta is gone", "Warta is failing"]
+
+
+def test_an_outage_is_not_taken_for_silence(paper: Aggregator, server: Server, clock: Clock) -> None:
+    server.add("/paper", status=503)
+    poll_daily(paper, clock, 9)
+    server.add("/paper", rss(*(item(n, published=NOON) for n in range(6)), title="Warta"))
+    poll_daily(paper, clock, 2)
+    assert health_feed(paper) == ["Warta is back", "Warta is failing"]
+    poll_daily(paper, clock, 2)
+    assert health_feed(paper) == ["Warta has fallen silent", "Warta is back", "Warta is failing"]
 
 
 def test_a_feed_that_was_silent_before_is_no_news(tmp_path: Path, server: Server, clock: Clock) -> None:
@@ -588,6 +632,18 @@ def test_a_source_leads_to_where_it_first_tells_the_story(
         assert it.entry(herald.id).attributions == (source,)
         it.relink()
         assert it.entry(herald.id).attributions == (source,)
+
+
+def test_a_configuration_that_cannot_be_written_down_changes_nothing(
+    tmp_path: Path, server: Server, clock: Clock
+) -> None:
+    it = Aggregator(settings(tmp_path, server.url("/a")), clock=clock)
+    before = it.settings, it.ruleset
+    it.close()
+    with pytest.raises(StoreError):
+        it.reconfigure(replace(it.settings, topics=(), output=()))
+    assert (it.settings, it.ruleset) == before
+    assert {output.name for output in it.outputs.feeds()} >= {output.name for output in before[0].output}
 
 
 def test_a_topic_that_is_taken_out_is_not_said_to_have_changed(

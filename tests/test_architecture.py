@@ -48,7 +48,7 @@ HOMES = {
     "jinja2": {"web"}, "lxml": {"parse", "discover", "opml", "publish"},
     "markupsafe": {"web"}, "nh3": {"text"}, "pyarrow": {"export"}, "prometheus_client": {"metrics"}, "publicsuffixlist": {"fetch"}, "pycurl": {"fetch"}, "pygal": {"web"}, "pydantic": {"config", "web"}, "pydantic_core": {"config", "web"},
     "sqlite3": {"store"}, "sqlite_utils": {"store"}, "starlette": {"web"}, "uvicorn": {"daemon"}, "yaml": {"config"},
-    "zstandard": {"publish"},
+    "zstandard": {"fetch", "publish"},
 }  # fmt: skip
 
 

@@ -14,22 +14,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.duplicates import (
-    FURNITURE_FROM,
+from aggregator.duplicates import attributions, outlet_of, own_text
+from aggregator.duplicates.articles import (
+    BY_HAND,
+    WINDOW,
     Fingerprint,
     Member,
-    attributions,
     fingerprint,
+    guid_key,
     original,
-    outlet_of,
-    paragraph_keys,
     partition,
     same,
     title_key,
 )
-from aggregator.duplicates.articles import BY_HAND, WINDOW, guid_key
 from aggregator.duplicates.attribution import outlet_key
-from aggregator.duplicates.furniture import own_text
+from aggregator.duplicates.furniture import FURNITURE_FROM, paragraph_keys
 from aggregator.model import Edge, Level
 from aggregator.text import canonical_url, plain_text, sanitise, url_key
 
@@ -506,7 +505,7 @@ def test_articles_do_not_depend_on_the_order(data: st.DataObject) -> None:
 
 def test_fingerprints_are_the_same_in_every_process() -> None:
     program = (
-        "from datetime import UTC, datetime; from aggregator.duplicates import fingerprint;"
+        "from datetime import UTC, datetime; from aggregator.duplicates.articles import fingerprint;"
         f"one = fingerprint({TITLE!r}, {TEXT + ' It sank on Oct. 7, not on Nov. 3 or Sept. 9.'!r}, datetime(2025, 11, 3, tzinfo=UTC), outlet='X', credits=['Y', 'Z']);"
         "print(one.pack().hex(), one.keys)"
     )
@@ -622,3 +621,30 @@ def test_the_order_of_arrival_does_not_matter() -> None:
     entries = [one for one, _ in read(items)]
     backwards = {frozenset(len(items) - 1 - number for number in part) for part in linked(entries[::-1])}
     assert backwards == linked(entries)
+
+
+# ------------------------------------------------------------------------------------- hostile
+
+HOSTILE = (
+    "A" * 4_000 + "! - x",
+    "HA" * 2_000 + "! - kata dia",
+    "A-" * 2_000,
+    "1." * 4_000,
+    "." * 100_000,
+    "de la " * 3_000,
+)
+
+
+def test_no_line_keeps_a_pattern_busy() -> None:
+    """A pattern that tries all ways to split a line holds the whole program up, for hours."""
+    reading = """
+import json, sys
+from aggregator import duplicates, places
+from aggregator.duplicates.revisions import is_significant
+for line in json.load(sys.stdin):
+    duplicates.own_text(line), duplicates.attributions(line, line, None), places.countries(line, line)
+    is_significant(("a", line), ("a", line + " b"))
+"""
+    subprocess.run(
+        [sys.executable, "-c", reading], input=json.dumps(HOSTILE), text=True, check=True, timeout=60
+    )

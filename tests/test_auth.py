@@ -220,6 +220,7 @@ def test_without_a_password_there_is_no_login(open_house: Client) -> None:
         pytest.param("/feeds/all.atom", basic("wrong"), 401, id="a wrong password"),
         pytest.param("/feeds/all.atom", basic(HASH), 401, id="the hash"),
         pytest.param("/feeds/all.atom", {"Authorization": "Basic !!!"}, 401, id="not to be read"),
+        pytest.param("/feeds/all.atom", {"Authorization": "Basic ñ"}, 401, id="not even ASCII"),
         pytest.param("/feeds/all.atom", {"Authorization": f"Bearer {TOKEN}"}, 401, id="another scheme"),
         pytest.param("/openapi.json", {}, 401, id="the API"),
         pytest.param("/openapi.json", basic(TOKEN), 200, id="the API, with the token"),

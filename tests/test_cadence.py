@@ -114,14 +114,33 @@ def test_polls_that_find_nothing_slow_down_as_the_same_silence_in_dates_would() 
     for week in (None, profile(hours=(12, 13))):
         later = cadence.rhythm(dates, NOW + 5 * HOUR, week)
         now = cadence.rhythm(dates, NOW, week)
-        assert cadence.slowed(now, 10, NOW, NOW + 5 * HOUR, week) == pytest.approx(later)
-    assert cadence.slowed(None, 10, NOW, NOW + HOUR) is None
+        assert cadence.carried_on(now, 10, 0, NOW, NOW + 5 * HOUR, week) == pytest.approx(later)
+
+
+@pytest.mark.parametrize(
+    ("per_day", "length", "new", "elapsed", "expected"),
+    [
+        pytest.param(None, 10, 0, HOUR, None, id="nothing is known, nothing came"),
+        pytest.param(None, 10, 1, HOUR, 24, id="nothing was known: weighed against an entry an hour"),
+        pytest.param(48, 20, 1, HOUR / 2, 48, id="as expected"),
+        pytest.param(48, 20, 2, HOUR / 2, 20 / (18 / 48 + 1 / 48), id="twice as many"),
+        pytest.param(48, 20, 0, DAY, 20 / (20 / 48 + 1), id="silence"),
+        pytest.param(48, 1, 1, DAY, 1, id="a document of one entry: the last pause"),
+        pytest.param(48, None, 1, DAY, 1, id="likewise where its length is not known"),
+        pytest.param(48, 20, 40, HOUR, 960, id="more than a document shows"),
+        pytest.param(48, 20, 20, SECOND, 20 * 288, id="very many at once: as if within five minutes"),
+    ],
+)
+def test_what_is_new_carries_the_rhythm_on(
+    per_day: float | None, length: int | None, new: int, elapsed: timedelta, expected: float | None
+) -> None:
+    assert cadence.carried_on(per_day, length, new, NOW, NOW + elapsed) == pytest.approx(expected)
 
 
 def test_silence_at_an_hour_that_is_always_silent_hardly_slows_down() -> None:
     morning = profile(hours=(6, 7, 8))
-    noon_to_four = cadence.slowed(24.0, 20, NOW, NOW + 4 * HOUR, morning)
-    six_to_ten = cadence.slowed(24.0, 20, NOW - 6 * HOUR, NOW - 2 * HOUR, morning)
+    noon_to_four = cadence.carried_on(24.0, 20, 0, NOW, NOW + 4 * HOUR, morning)
+    six_to_ten = cadence.carried_on(24.0, 20, 0, NOW - 6 * HOUR, NOW - 2 * HOUR, morning)
     assert noon_to_four == pytest.approx(24.0, rel=0.01)
     assert six_to_ten == pytest.approx(24.0 / 2, rel=0.1)
 
@@ -256,7 +275,7 @@ def test_what_is_expected_after_a_quiet_night_shortens_the_guard() -> None:
             feed(6, validators=Validators(), hint=MINUTE), None, 2**0.5 * HOUR, id="a hint will do, too"
         ),
         pytest.param(
-            feed(6, validators=Validators(), fresh_until=NOW), None, 2**0.5 * HOUR, id="so will freshness"
+            feed(6, validators=Validators(), fresh_for=HOUR), None, 2**0.5 * HOUR, id="so will freshness"
         ),
         pytest.param(feed(96, hint=HOUR), None, HOUR, id="the publisher's wish"),
         pytest.param(feed(288, hint=MINUTE), None, HOUR / 24**0.5, id="a wish for haste is none"),
@@ -503,8 +522,8 @@ def test_a_profile_is_a_mean_around_one(first: list[datetime], later: list[datet
 @given(profiles, st.floats(0, 24 * 60))
 def test_a_week_is_a_week_for_any_profile(week: Profile | None, minutes: float) -> None:
     start = NOW + minutes * MINUTE
-    slower = cadence.slowed(24.0, 20, start, start + 7 * DAY, week)
-    assert slower == pytest.approx(cadence.slowed(24.0, 20, start, start + 7 * DAY))
+    slower = cadence.carried_on(24.0, 20, 0, start, start + 7 * DAY, week)
+    assert slower == pytest.approx(cadence.carried_on(24.0, 20, 0, start, start + 7 * DAY))
 
 
 # ------------------------------------------------------------------------------------- budget
@@ -571,6 +590,10 @@ def test_without_a_budget_a_request_has_its_own_price() -> None:
         pytest.param(feed(96), HOUR, 24, 30 * MINUTE, id="every:"),
         pytest.param(feed(24), None, 24 / 1.05, 31.5 * MINUTE, id="hourly, and what chance adds"),
         pytest.param(feed(0.01), None, 1 / 1.05, 12.6 * HOUR, id="daily"),
+        pytest.param(feed(96, fresh_for=DAY), None, 1, 12 * HOUR, id="fresh for a day"),
+        pytest.param(feed(24, fresh_for=MINUTE), None, 24 / 1.05, 31.5 * MINUTE, id="fresh for no time"),
+        pytest.param(feed(0.01, fresh_for=9 * DAY), None, 1 / 9, 4.5 * DAY, id="fresh for longer than a day"),
+        pytest.param(feed(96, fresh_for=DAY), HOUR, 24, 30 * MINUTE, id="every: over freshness"),
     ],
 )
 def test_what_to_expect_of_a_feed(
@@ -579,6 +602,13 @@ def test_what_to_expect_of_a_feed(
     expected = cadence.outlook(state, every)
     assert expected.requests(PRICE) == pytest.approx(requests)
     assert expected.delay(PRICE) / delay == pytest.approx(1)
+
+
+def test_what_stays_fresh_leaves_its_share_of_the_budget_to_others() -> None:
+    fresh, others = [feed(96, length=200, fresh_for=DAY)] * 5, [feed(96, length=200)] * 5
+    outlooks = [cadence.outlook(state, None) for state in (*fresh, *others)]
+    price = cadence.price(outlooks, 125)
+    assert [round(one.requests(price)) for one in outlooks] == [1] * 5 + [24] * 5
 
 
 # ---------------------------------------------------------------------------------- benchmark

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import yaml
 
 from aggregator.app import EXPORTS
 from aggregator.cli import cli, main
-from tests.conftest import configure, item, rss, site
+from tests.conftest import configure, item, rss, site, wait_for
 from tests.server import Server
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
@@ -161,9 +162,14 @@ def test_the_commands_of_the_service_exist(run: Run) -> None:
         pytest.param(("search",), "Missing argument", id="no query"),
         pytest.param(("search", "x", "--since", "yesterday"), "'yesterday' is no time", id="no time"),
         pytest.param(("search", "x", "--since", f"{9**30}d"), "is no time", id="too long ago"),
+        pytest.param(
+            ("search", "x", "--since", "0001-01-01T00:00+05:00"), "is no time", id="before all time"
+        ),
         pytest.param(("search", "x", "--language", "Spanish"), "as its ISO 639-1 code", id="no language"),
         pytest.param(("search", "x", "--limit", "0"), "0 is not in the range", id="nothing wanted"),
         pytest.param(("why", "first"), "'first' is not a valid integer", id="no id"),
+        pytest.param(("split", f"{9**30}"), "is not in the range", id="an id beyond all"),
+        pytest.param(("poll", "\udcff"), "'\\udcff' is no text in UTF-8", id="no text"),
         pytest.param(("topics", "explain"), "give the id of an entry", id="nothing to explain"),
         pytest.param(("topics", "explain", "--text", "x", "a", "b"), "one topic at a time", id="two topics"),
         pytest.param(("topics", "backtest", "strom"), "no topic 'strom'; there are: storms", id="no topic"),
@@ -269,6 +275,13 @@ def test_check_says_what_a_start_would_change_and_writes_nothing(
         "The rules of storms have changed since the stored entries were tagged: aggregator topics backtest",
     ]
     assert {path: path.read_bytes() for path in (tmp_path / "db").iterdir()} == before
+
+    with closing(sqlite3.connect(tmp_path / "db" / "aggregator.db")) as db, db:
+        db.execute("PRAGMA user_version = 1")
+    said = run("check")
+    assert "to the present schema; check again after that." in said.out
+    with closing(sqlite3.connect(tmp_path / "db" / "aggregator.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
 
 
 def test_check_prints_a_schema_without_a_configuration(run: Run) -> None:
@@ -419,7 +432,7 @@ def test_poll_one_that_is_not_there(polled: Path, run: Run) -> None:
 
 def test_poll_one_that_is_paused(server: Server, polled: Path, run: Run) -> None:
     configure(polled.parent, server.url("/a"))
-    assert run("poll", "Kabar").out.startswith("What you named is paused")
+    assert run("poll", "Kabar").out.startswith("What you asked for is paused")
 
 
 def test_without_network_every_feed_says_why(tmp_path: Path) -> None:
@@ -464,6 +477,34 @@ def test_a_full_disk_is_said_and_costs_nothing_that_was_there(server: Server, po
     with closing(sqlite3.connect(polled.parent / "db" / "aggregator.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert db.execute("SELECT max(leased_until) > '2' FROM feeds").fetchone() == (1,)
+
+
+def test_a_poll_that_is_told_to_end_gives_back_what_it_holds(
+    tmp_path: Path, server: Server, run: Run
+) -> None:
+    server.add("/quick", rss(item(1)))
+    server.play("/slow", 60.0)
+    configure(tmp_path, server.url("/quick"), server.url("/slow"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aggregator", "poll"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: len(server.requests) == 2)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10)[1] == "stopped\n"
+    assert process.returncode == 143
+    with closing(sqlite3.connect(tmp_path / "db" / "aggregator.db")) as db:
+        assert db.execute("SELECT count(*), count(leased_until) FROM feeds").fetchone() == (2, 0)
+        assert db.execute("SELECT count(*) FROM entries").fetchone() == (1,)
+
+
+def test_a_poll_of_what_waits_says_why_nothing_was_asked(tmp_path: Path, server: Server, run: Run) -> None:
+    server.add("/a", status=429, headers={"Retry-After": "3600"})
+    configure(tmp_path, server.url("/a"))
+    run("poll")
+    for wanted in ("--all", server.url("/a")):
+        said = run("poll", wanted)
+        assert (said.code, len(server.requests)) == (0, 1)
+        assert "its server has asked for a pause" in said.out
 
 
 def test_a_progress_bar_for_people_only(project: Path) -> None:
@@ -704,7 +745,11 @@ def test_topics_eval(tmp_path: Path, polled: Path, run: Run) -> None:
     assert re.search(r"^all +1\.000 +0\.500 +0\.667 +3$", said.out, re.MULTILINE)
     assert re.search(r"missed .*A gale", said.out)
     (tmp_path / "labelled.jsonl").write_text("{}\n{")
+    assert "labelled.jsonl:1: must be an object with a title" in run("topics", "eval", "labelled.jsonl").err
+    (tmp_path / "labelled.jsonl").write_text('{"title": "A gale", "label": true}\n{')
     assert "labelled.jsonl:2: not a JSON object" in run("topics", "eval", "labelled.jsonl").err
+    (tmp_path / "labelled.jsonl").write_text('{"title": "A gale", "label": true}')
+    assert run("topics", "eval", "labelled.jsonl").code == 0
 
 
 # ---------------------------------------------------------------------------------------- data out

@@ -168,6 +168,35 @@ def test_it_stops_while_a_server_hangs(tmp_path: Path, server: Server) -> None:
     assert rows(tmp_path, "SELECT count(*) FROM polls") == [(0,)]
 
 
+@pytest.mark.slow
+def test_it_stops_while_it_reads_and_records_very_long_documents(tmp_path: Path, server: Server) -> None:
+    number, length = 5, 3_000
+    for feed in range(number):
+        items = (
+            item(
+                feed * length + entry,
+                f"Report {feed} of hour {entry}",
+                text=f"What {entry} ships and {feed} ports had to tell.",
+                link=f"https://warta.example/{feed}/{entry}",
+            )
+            for entry in range(length)
+        )
+        server.add(f"/{feed}", rss(*items))
+    configure(
+        tmp_path,
+        *(server.url(f"/{feed}") for feed in range(number)),
+        fetch={"allow_addresses": ["127.0.0.1"], "per_host": number},
+    )
+    with daemon(tmp_path) as running:
+        wait_for(lambda: len(server.requests) == number)
+        assert running.end() < 5
+        assert running.process.returncode == 0
+    assert {line["level"] for line in running.log} == {"info"}, running.raw.decode()[-2_000:]
+    assert rows(tmp_path, "SELECT count(*) FROM feeds WHERE leased_until IS NOT NULL") == [(0,)]
+    counts = rows(tmp_path, "SELECT count(*) FROM entries GROUP BY feed_id")
+    assert set(counts) <= {(length,)}, "each document whole or not at all"
+
+
 def test_it_stops_while_somebody_watches_a_page(tmp_path: Path) -> None:
     configure(tmp_path)
     with daemon(tmp_path) as running, urlopen(running.url + "/live", timeout=10) as watched:
@@ -475,6 +504,26 @@ def test_polling_gives_way_to_readers_but_not_for_ever(
             assert answering.number == 0
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["uvloop", "asyncio"])
+def test_it_runs_on_uvloop_where_that_is_installed(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, *, fast: bool
+) -> None:
+    if fast:
+        pytest.importorskip("uvloop")
+    else:
+        (tmp_path / "uvloop.py").write_text("raise ImportError('not installed')")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    server.add("/a", rss(item(1)))
+    configure(tmp_path, server.url("/a"))
+    with daemon(tmp_path) as running:
+        running.wait_for(": 1 new, 0 revised")
+        assert len(json.loads(running.get("/feeds/all.json"))["items"]) == 1
+        maps = Path(f"/proc/{running.process.pid}/maps")
+        assert not maps.exists() or ("/uvloop/loop." in maps.read_text()) == fast
+        assert running.end() < 5
+        assert running.process.returncode == 0
 
 
 @pytest.fixture

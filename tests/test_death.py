@@ -24,7 +24,7 @@ from urllib.request import urlopen
 import pytest
 
 from aggregator.cadence import GONE
-from aggregator.daemon import _keep_time
+from aggregator.daemon import _each, _keep_time
 from aggregator.errors import StoreError
 from aggregator.model import PollResult, Subscription
 from aggregator.store import open_store
@@ -411,7 +411,7 @@ def test_the_heartbeat_goes_on_when_the_clock_is_put_back(caplog: pytest.LogCapt
 
         scheduler = AsyncIOScheduler(timezone="UTC")
         # What a job's next time is after the clock was put back by an hour.
-        scheduler.add_job(beat, "interval", seconds=1, next_run_time=clock.now + timedelta(hours=1))
+        scheduler.add_job(beat, _each(timedelta(seconds=1)), next_run_time=clock.now + timedelta(hours=1))
         scheduler.start()
         keeping = asyncio.create_task(_keep_time(scheduler, clock, timedelta(milliseconds=10)))
         async with asyncio.timeout(5):
@@ -425,6 +425,36 @@ def test_the_heartbeat_goes_on_when_the_clock_is_put_back(caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING, "aggregator.daemon"):
         asyncio.run(main())
     assert "the clock was put back by 1:00:00" in caplog.text
+
+
+def test_a_clock_that_is_put_forward_costs_nothing() -> None:
+    """A machine without a clock starts in 1970, until it hears the time: two and a half million missed seconds a month."""
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+    beats: list[datetime] = []
+
+    async def main() -> None:
+        beating = asyncio.Event()
+
+        async def beat() -> None:
+            beats.append(datetime.now(UTC))
+            beating.set()
+
+        scheduler = AsyncIOScheduler(timezone="UTC")
+        # What a job's next time is after the clock was put forward by a month.
+        month_ago = datetime.now(UTC) - timedelta(days=30)
+        scheduler.add_job(beat, _each(timedelta(seconds=1)), misfire_grace_time=None, next_run_time=month_ago)
+        scheduler.start()
+        async with asyncio.timeout(10):
+            await beating.wait()
+        (job,) = scheduler.get_jobs()
+        assert timedelta() < job.next_run_time - beats[0] <= timedelta(seconds=1)
+        scheduler.shutdown(wait=False)
+
+    before = time.process_time()
+    asyncio.run(main())
+    assert len(beats) == 1
+    assert time.process_time() - before < 1
 
 
 # -------------------------------------------------------------------------------- several at once

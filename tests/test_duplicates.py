@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aggregator.duplicates import decide, identify
 from aggregator.model import EntryData, Identity, Known
+from tests.conftest import NOON
 
 SITE = "https://a.example"
 
@@ -45,7 +46,7 @@ class Memory:
             else:
                 key, entry_id = verdict.known.key, verdict.known.entry_id
             if verdict.known is None or verdict.changed:
-                self.rows[entry_id] = Known(entry_id, key, data.guid, one.url_key, data.title, one.hash)
+                self.rows[entry_id] = Known(entry_id, key, data.guid, one.url_key, data.title, one.hash, NOON)
         return said
 
 

@@ -160,6 +160,7 @@ def test_the_address_without_a_format_is_negotiated(client: Client, path: str) -
         pytest.param(None, "Thu, 20 Nov 2025 11:59:59 GMT", False, id="an earlier date"),
         pytest.param(None, "yesterday", False, id="no date"),
         pytest.param(None, "Thu, 99 Nov 2025 12:00:00 GMT", False, id="an impossible date"),
+        pytest.param(None, "Mon, 01 Jan 99999999999 00:00:00 GMT", False, id="a year beyond all"),
     ],
 )
 def test_conditions(if_none_match: str | None, if_modified_since: str | None, expected: bool) -> None:

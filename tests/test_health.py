@@ -63,6 +63,12 @@ DOWN: dict[str, Any] = {
             r"to https://\*\*\*@new.example/, seen once",
             id="a redirect is pending",
         ),
+        pytest.param(
+            report(moved_to="https://other.example/", moved_times=0),
+            ["moving"],
+            "another feed is: read there for now, and not adopted",
+            id="redirected to another feed",
+        ),
         pytest.param(report(silent_since=NOON - 9 * DAY), ["silent"], "since 2025-11-11", id="silent"),
         pytest.param(
             report(
@@ -139,6 +145,13 @@ def test_a_feed_without_entries_is_not_silent() -> None:
     assert not health.is_silent([], NOON)
 
 
+def test_an_outage_is_no_silence() -> None:
+    found = days(*[1] * 19)
+    assert health.is_silent(found, NOON + 4 * DAY)
+    assert not health.is_silent(found, NOON + 9 * DAY, outage=8 * DAY)
+    assert health.is_silent(found, NOON + 12 * DAY, outage=8 * DAY)
+
+
 @pytest.mark.parametrize(
     ("added_at", "is_news"),
     [
@@ -204,7 +217,20 @@ LATER = replace(WELL, last_polled_at=NOON + 3 * DAY)
             id="moved",
         ),
         pytest.param(
-            WELL, replace(WELL, url="https://warta.example/rss"), True, [], "", id="discovered, which is no move"
+            FeedState(URL),
+            replace(WELL, url="https://warta.example/rss"),
+            True,
+            [],
+            "",
+            id="discovered, which is no move",
+        ),
+        pytest.param(
+            WELL,
+            replace(WELL, url="https://warta.example/rss"),
+            True,
+            ["moved"],
+            "been found anew, from https://warta.example/feed to https://warta.example/rss",
+            id="discovered again",
         ),
         pytest.param(
             replace(WELL, silent_since=NOON - 9 * DAY), WELL, True, ["back"], "after 9 days without", id="speaks again"

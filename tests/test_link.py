@@ -597,3 +597,23 @@ def test_all_anew_is_as_it_came_where_many_share_a_key(store: Store, monkeypatch
     assert any(len(article) > 1 for article in online[0])
     link.relink(store, lambda: NOW + 40 * DAY)
     assert (articles(store), stories(store)) == online
+
+
+def test_a_story_is_as_old_as_its_entries_though_all_was_linked_anew(store: Store) -> None:
+    comes(store, ORIGINAL, told("flood", FLOOD))
+    before = sql(store.path, "SELECT first_seen_at, last_seen_at FROM stories ORDER BY id")
+    link.relink(store, lambda: NOW + 30 * DAY)
+    assert sql(store.path, "SELECT first_seen_at, last_seen_at FROM stories ORDER BY id") == before
+
+
+def test_a_fault_while_stories_are_named_costs_no_entry(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("aggregator.duplicates.stories.story_title", fail)
+    comes(store, ORIGINAL)
+    comes(store, REPUBLISHED, by=SALINAN)
+    assert articles(store) == groups("original copy")
+    assert "a fault of ours while story 1 was named" in caplog.text

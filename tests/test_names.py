@@ -4,7 +4,9 @@
 """
 
 import asyncio
+import itertools
 import tempfile
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -79,6 +81,42 @@ def test_the_address_that_is_judged_is_the_one_that_is_connected_to() -> None:
         "moves.example": 1,
         "inside.example": 1,
     }
+
+
+def nobody_answers(names: Names) -> Any:
+    """How long it takes to close a fetcher, and for how long that stops the loop, while names are looked up."""
+    names.silent = True
+    for number in range(5):
+        names.set(f"n{number}.example", [OWN])
+
+    async def run() -> dict[str, float]:
+        fetcher = Fetcher(LOOPBACK, user_agent="test")
+        fetching = [asyncio.create_task(fetcher.fetch(f"http://n{number}.example/")) for number in range(5)]
+        while len(names.asked) < 5:  # noqa: ASYNC110 – the server lives in another thread
+            await asyncio.sleep(0.01)
+        for task in fetching[:2]:
+            task.cancel()
+        began = time.monotonic()
+        await fetcher.aclose()
+        closed = time.monotonic()
+        await asyncio.gather(*fetching, return_exceptions=True)
+        pauses = [began, closed]
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+            pauses.append(time.monotonic())
+        longest = max(after - before for before, after in itertools.pairwise(pauses))
+        return {"closing": closed - began, "longest pause": longest}
+
+    return {**asyncio.run(run()), "ended": time.monotonic()}
+
+
+@needs_namespaces
+def test_nobody_waits_for_name_servers_that_do_not_answer() -> None:
+    played = nameserver.played(__name__, "nobody_answers")
+
+    assert played["closing"] < 0.5
+    assert played["longest pause"] < 0.5
+    assert time.monotonic() - played["ended"] < 1, "the end of the program"
 
 
 PAUSED = ("blog.tumblr.com", "other.tumblr.com", "news.example.org")

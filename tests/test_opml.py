@@ -21,7 +21,7 @@ LISTS = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "opml"
 
 
 def parse(body: bytes) -> tuple[Subscription, ...]:
-    return opml.parse(decoded(body, None)[0])
+    return opml.parse(decoded(body, None))
 
 
 def feed(
@@ -332,7 +332,12 @@ def test_a_rendered_list() -> None:
         [
             (
                 Subscription("https://site.example/", tags=("news", "daily")),
-                FeedState("https://site.example/feed", "Site & more", "https://site.example/", "es"),
+                FeedState(
+                    "https://site.example/feed",
+                    title="Site & more",
+                    site_url="https://site.example/",
+                    language="es",
+                ),
             ),
             unread(Subscription("https://user:secret@b.example/feed", name="B\x00", language="id")),
             unread(Subscription("https://c.example/feed", tags=("news",))),

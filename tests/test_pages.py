@@ -646,6 +646,16 @@ def test_a_date_of_another_year_names_it(plain: Plain, year: int, said: str) -> 
     assert f"published {said} first seen 20 Nov 12:00" in words(look(plain(stored=(entry,)), "/entries/1"))
 
 
+def test_an_entry_that_was_taken_back_is_shown_and_says_so(plain: Plain) -> None:
+    said = "taken back by its publisher 21 Nov 09:30"
+    client = plain(stored=(replace(ENTRY, withdrawn_at=datetime(2025, 11, 21, 9, 30, tzinfo=UTC)),))
+    for path in ("/entries/1", "/", "/search?q=kapal"):
+        page = words(look(client, path))
+        assert said in page, path
+        assert ENTRY.title in page
+    assert "taken back" not in words(look(plain(stored=(ENTRY,)), "/entries/1"))
+
+
 def test_pages_are_compressed_for_those_who_ask(client: Client) -> None:
     plain, packed = client("/", Accept=BROWSER), client("/", Accept=BROWSER, Accept_Encoding="gzip")
     assert gzip.decompress(packed.body) == plain.body

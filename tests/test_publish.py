@@ -198,6 +198,16 @@ def test_the_content_ends_with_the_evidence_and_the_credit() -> None:
     )
 
 
+def test_the_content_says_that_its_publisher_took_it_back() -> None:
+    content = atom(replace(FULL, withdrawn_at=NOON)).findtext(f"{ATOM}entry/{ATOM}content") or ""
+    kept = atom(FULL).findtext(f"{ATOM}entry/{ATOM}content") or ""
+    said = (
+        f'<p lang="en"><small>Its publisher took it back on {NOON:%Y-%m-%d} at {NOON:%H:%M} UTC</small></p>'
+    )
+    assert said in content
+    assert content.replace(said, "") == kept, "it stays, with all that it says"
+
+
 def told(**changes: Any) -> str:
     """The last line of an entry that others carry, too."""
     content = atom(replace(PLAIN, **changes)).findtext(f"{ATOM}entry/{ATOM}content") or ""

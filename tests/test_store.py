@@ -34,6 +34,7 @@ from aggregator.model import (
     FeedEvent,
     FeedState,
     FeedStatus,
+    Hold,
     HubSubscription,
     Identity,
     Level,
@@ -53,7 +54,7 @@ from aggregator.model import (
     Tag,
     Validators,
 )
-from aggregator.store import Links, Quiet, Recorded, Store, SubscriptionChanges, open_store, schema
+from aggregator.store import Links, Quiet, Recorded, Store, SubscriptionChanges, open_store, rows, schema
 
 NOW = datetime(2025, 11, 5, 12, 0, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
@@ -550,6 +551,18 @@ def test_new_feeds_are_due_at_once_and_claimed_once(store: Store) -> None:
     assert claim_all(store) == ()
 
 
+def test_a_feed_that_waits_for_its_hosts_other_feeds_is_not_late(store: Store) -> None:
+    neighbour = "https://a.example/other"
+    polled(store, url=FEED)
+    polled(store, url=neighbour)
+    later = NOW + 3 * HOUR
+    assert store.overdue_since(later - HOUR) == NOW + HOUR
+    store.claim(later, due_by=later, limit=1, per_host=1, lease=HOUR)
+    assert store.overdue_since(later - HOUR) is None, "the host is being asked"
+    polled(store, url=OTHER)
+    assert store.overdue_since(later + 3 * HOUR) == NOW + HOUR
+
+
 def test_nothing_is_claimed_before_it_is_due(store: Store) -> None:
     polled(store)
     assert store.next_due_at() == NOW + HOUR
@@ -607,6 +620,21 @@ def test_a_host_is_asked_again_only_after_a_rest(store: Store) -> None:
     assert hosts(NOW + timedelta(seconds=4)) == {}
 
 
+@pytest.mark.parametrize("late", [0, 0.2, 0.55, 0.999])
+def test_a_rest_is_whole_whenever_in_its_second_it_begins(store: Store, late: float) -> None:
+    follow(store, "https://a.example/1", "https://a.example/2")
+    begun = NOW + late * SECOND
+
+    def claims(at: datetime) -> int:
+        return len(store.claim(at, due_by=at, limit=9, per_host=2, lease=HOUR, spacing=SECOND))
+
+    assert claims(begun) == 1
+    assert claims(begun + 0.99 * SECOND) == 0
+    assert store.resting(begun + 0.99 * SECOND, due_by=NOW, spacing=SECOND)
+    assert not store.resting(begun + SECOND, due_by=NOW, spacing=SECOND)
+    assert claims(begun + SECOND) == 1
+
+
 def test_this_machine_needs_no_rest(store: Store) -> None:
     follow(store, *(f"http://127.0.0.1:8080/{number}" for number in range(3)))
     claims = store.claim(NOW, due_by=NOW, limit=9, per_host=9, lease=HOUR, spacing=HOUR)
@@ -614,23 +642,53 @@ def test_this_machine_needs_no_rest(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("holds_host", "due"),
+    ("hold", "waiting"),
     [
-        pytest.param(
-            True, {"https://a.example/2": NOW + HOUR, "https://b.example/": NOW}, id="the whole host"
-        ),
-        pytest.param(False, {"https://a.example/2": NOW, "https://b.example/": NOW}, id="the feed alone"),
+        pytest.param(Hold(NOW + HOUR), "1", id="the feed alone"),
+        pytest.param(Hold(NOW + HOUR, "a.example"), "12", id="its host"),
+        pytest.param(Hold(NOW + HOUR, "b.example"), "13", id="another host, which answered"),
+        pytest.param(Hold(NOW + HOUR, "a.example", "example"), "1234", id="all hosts of a domain, whatever the port"),
+        pytest.param(Hold(NOW + HOUR, "a.example", "ample"), "12", id="a domain is no mere ending"),
+    ],
+)  # fmt: skip
+def test_a_pause_that_a_server_asks_for(store: Store, hold: Hold, waiting: str) -> None:
+    urls = {
+        "1": "https://a.example/1",
+        "2": "https://A.example:443/2",
+        "3": "https://b.example/3",
+        "4": "https://c.b.example:8080/4",
+        "5": "https://example.org/",
+    }
+    claim = claimed(store, url=urls["1"])
+    follow(store, *(urls[number] for number in "234"))
+    store.record([replace(outcome(claim, next_poll_at=NOW + 9 * HOUR), hold=hold)], NOW)
+    follow(store, urls["5"], "https://a.example/6")  # during the pause
+
+    def due() -> dict[str, datetime | None]:
+        return {feed.subscription.url: feed.state.next_poll_at for feed in store.feeds()}
+
+    assert [number for number, url in urls.items() if due()[url] != NOW] == list(waiting)
+    store.make_due(NOW + MINUTE)
+    found = {claim.subscription.url for claim in claim_all(store, NOW + MINUTE)}
+    assert found & set(urls.values()) == {url for number, url in urls.items() if number not in waiting}
+    assert ("https://a.example/6" in found) is (hold.host != "a.example")
+    assert {due()[urls[number]] for number in waiting} == {NOW + HOUR}
+    assert len(claim_all(store, NOW + HOUR)) == 6 - len(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://a.example/feed", "a.example"),
+        ("https://User:word@A.example:443/feed", "a.example"),
+        ("http://a.example:80/feed", "a.example"),
+        ("http://a.example:443/feed", "a.example:443"),
+        ("https://bücher.example:8080/feed", "xn--bcher-kva.example:8080"),
+        ("http://[::80]/feed", "[::80]"),
     ],
 )
-def test_a_pause_that_a_server_asks_for(store: Store, holds_host: bool, due: dict[str, datetime]) -> None:
-    claim = claimed(store, url="https://a.example/1")
-    follow(store, *due)
-    later = replace(outcome(claim, next_poll_at=NOW + HOUR), holds_host=holds_host)
-    store.record([later], NOW)
-    assert {feed.subscription.url: feed.state.next_poll_at for feed in store.feeds()} == {
-        "https://a.example/1": NOW + HOUR,
-        **due,
-    }
+def test_a_host_has_one_name(url: str, host: str) -> None:
+    assert rows.host(url) == host
 
 
 def test_a_feed_that_moved_to_where_another_is_read_ends_there(store: Store) -> None:
@@ -642,7 +700,27 @@ def test_a_feed_that_moved_to_where_another_is_read_ends_there(store: Store) -> 
     assert states[FEED].status is FeedStatus.ACTIVE
     assert states["https://old.example/feed"].status is FeedStatus.GONE
     assert states["https://old.example/feed"].last_error == f"moved to {FEED}, which is followed already"
+    assert states["https://old.example/feed"].next_poll_at == NOW + 30 * DAY
     assert keys(store) == ["a", "b"]
+
+
+def test_a_merged_feed_rests_until_the_other_is_left_out(store: Store) -> None:
+    polled(store, New(entry("a")))
+    old = "https://old.example/feed"
+    moved = {"url": FEED, "status": FeedStatus.ACTIVE}
+    for days in (0, 30):  # at the end of its month it is looked at, and still is the same
+        at = NOW + days * DAY
+        store.record([outcome(claimed(store, at, old), New(entry(f"n{days}")), at=at, **moved)], at)
+        assert [store.count_due(at + days * DAY) for days in (29, 30)] == [1, 2]
+    assert keys(store) == ["a"]  # what it shows comes by the other
+
+    store.subscribe([Subscription(old)], at)
+    (claim,) = claim_all(store, at)
+    assert claim.subscription.url == old
+    store.record([outcome(claim, New(entry("b")), at=at, **moved)], at)
+    assert keys(store) == ["a", "b"]
+    states = {feed.subscription.url: feed.state.status for feed in store.feeds()}
+    assert states == {FEED: FeedStatus.PAUSED, old: FeedStatus.ACTIVE}
 
 
 def test_a_host_with_a_thousand_due_feeds_starves_no_other(store: Store) -> None:
@@ -1273,6 +1351,7 @@ CALLS: dict[str, Callable[[Store, Claim], object]] = {
     "labels": lambda store, _: store.labels(),
     "known": lambda store, _: store.known(1, ["k"], [1]),
     "next_due_at": lambda store, _: store.next_due_at(),
+    "overdue_since": lambda store, _: store.overdue_since(NOW),
     "overview": lambda store, _: store.overview(9),
     "polled": lambda store, _: store.polled(),
     "quiet": lambda store, _: store.quiet(DAY),
@@ -1286,8 +1365,11 @@ WRITES: dict[str, Callable[[Store, Claim], object]] = {
     "add_subscriber": lambda store, _: store.add_subscriber(
         "t", "https://r.example/", secret=None, until=NOW + DAY, etag="e", now=NOW
     ),
-    "call_silent": lambda store, _: store.call_silent([(Quiet(1, 1, (), NOW, NOW, NOW), None)], NOW),
+    "call_silent": lambda store, _: store.call_silent(
+        [(Quiet(1, 1, (), NOW, NOW, NOW, timedelta()), None)], NOW
+    ),
     "claim": lambda store, _: claim_all(store),
+    "take_turn": lambda store, claim: store.take_turn(claim, "a.example", NOW, MINUTE),
     "count_days": lambda store, _: store.count_days([Sides("t")], again=True),
     "days_counted": lambda store, _: store.days_counted({NOW.date(): 1}),
     "delivered": lambda store, _: store.delivered(DELIVERY, "e", NOW),

@@ -562,6 +562,23 @@ def test_the_revision_follows_what_decides(old: str, new: str, same: bool) -> No
     assert (before == after) is same
 
 
+def test_the_revision_follows_what_is_borrowed_by_way_of_others() -> None:
+    def revisions(hull: str) -> list[str]:
+        hulls = pack({"hull": hull}, {"r": {"all": "hull"}}, slug="hulls")
+        ships = pack(
+            {"ship": {"include": "rig"}, "rig": {"include": "hulls/hull"}},
+            {"r": {"all": "ship"}},
+            slug="ships",
+        )
+        borrows = [pack({}, {"r": {"all": "ships/ship"}}, slug=slug) for slug in ("one", "two")]
+        alone = pack({"c": "cove"}, {"r": {"all": "c"}}, slug="alone")
+        library = {"ships": ships, "hulls": hulls}.__getitem__
+        return [topic.revision for topic in compile_topics([*borrows, alone], library).topics]
+
+    before, after = revisions("brig"), revisions("yawl")
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, False, True]
+
+
 # --------------------------------------------------------------------------------------- evaluate
 
 

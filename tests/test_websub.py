@@ -145,7 +145,7 @@ HUB, SELF = ("hub", "https://hub.example/"), ("self", "https://a.example/self")
 def test_a_feed_names_its_hub(
     links: tuple[tuple[str, str], ...], parsed: dict[str, object], found: tuple[str, str] | None
 ) -> None:
-    feed = ParsedFeed("atom-1.0", **parsed)  # type: ignore[arg-type]
+    feed = ParsedFeed(**parsed)  # type: ignore[arg-type]
     assert websub.discovered(document(*links), feed) == found
 
 

@@ -49,8 +49,8 @@ _BARE = re.compile(r"[^.!?]{0,40}:?$")  # a label by itself, with what it announ
 _DATELINE = re.compile(
     r"""(?:
       (?=[^\n]{2,90}?\s?[-–—]{1,2}\s) (?:
-        (?:[A-ZÀ-Ý0-9][\w.'’-]*|\([\w\s./]{2,30}\)|(?:[a-z][\w-]{1,30}\.)+(?:id|com|net|co|org)|de|del|la|of|the|al|ene|feb|mar|abr|may|jun|jul|ago|sep|sept|oct|nov|dic)
-        [,.;:/]* [^\S\n]*
+        (?:[A-ZÀ-Ý0-9](?:[\w.'’]|-(?=\w))*+|\([\w\s./]{2,30}\)|(?:[a-z][\w-]{1,30}\.)+(?:id|com|net|co|org)|de|del|la|of|the|al|ene|feb|mar|abr|may|jun|jul|ago|sep|sept|oct|nov|dic)
+        [,.;:/]*+ [^\S\n]*+
       ){1,9}? [-–—]{1,2}\s+ | \([A-Z][\w\s.]{1,28}\)\s+(?=[A-ZÀ-Ý"“])
     )""",
     re.VERBOSE,

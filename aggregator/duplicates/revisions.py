@@ -17,7 +17,7 @@ MOST_PAIRS = 40_000
 # When it was touched, or how often read: "10:45", "10.45 WIB", "Dibaca 1.204 kali", "312 views".
 _COUNTER = re.compile(
     r"\b\d{1,2}:\d\d(?::\d\d)?\b|\b\d{1,2}\.\d\d\s+(?:WIB|WITA|WIT|h|hrs|horas)\b"
-    r"|\bdibaca\s+(?:sebanyak\s+)?[\d.,]+|[\d.,]+\s+(?:views?|vistas|lecturas|komentar|comments?|comentarios)\b",
+    r"|\bdibaca\s+(?:sebanyak\s+)?[\d.,]+|(?<![\d.,])[\d.,]++\s+(?:views?|vistas|lecturas|komentar|comments?|comentarios)\b",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+(?:[.,:]\d+)*")

@@ -106,7 +106,7 @@ class Signature:
         """What is needed of it for each comparison."""
         countries = words = 8
         counts: dict[int, int] = {}
-        told: tuple[set[int], ...] = (set(), set())
+        names, figures = set[int](), set[int]()
         headed = set()
         for feature, weight in self.features.items():
             kind = feature & _KIND
@@ -119,8 +119,8 @@ class Signature:
             elif kind == _ORDINAL:
                 counts[feature >> 7] = feature
             elif weight >= _TELLS[kind]:
-                told[kind == _FIGURE].add(feature)
-        return _Sums(sqrt(countries), sqrt(words), counts, headed, *told)
+                (figures if kind == _FIGURE else names).add(feature)
+        return _Sums(sqrt(countries), sqrt(words), counts, headed, names, figures)
 
     def pack(self) -> bytes:
         """All of it, to be stored: five bytes for each feature."""

@@ -100,7 +100,7 @@ class Fetcher:
         Args:
             url: http or https address; `user:password@` in it is sent as basic authentication to its
                 origin only (RFC 9110 §11.6.2, RFC 7617).
-            validators: those of the last answer; sent only to the URL they were given for.
+            validators: those of the last answer; sent only with the request that they were given for.
 
         Returns:
             The document, or that it has not changed, or why there is none.
@@ -118,7 +118,7 @@ class Fetcher:
         visited = {target.url}
         seconds = 0.0
         while True:
-            sent = validators if validators.url == target.url else _NO_VALIDATORS
+            sent = validators if validators.url == target.asked else _NO_VALIDATORS
             answer = await self._request(target, sent, seconds, owner)
             seconds = answer.seconds
             if isinstance(answer, FetchFailure):
@@ -144,6 +144,10 @@ class Fetcher:
             permanent = permanent and answer.status in _PERMANENT
             if permanent:
                 moved_to = target.url_with_credentials
+
+    def give_back(self, document: Fetched) -> None:
+        """Let others have the memory of a document before the calling task, which fetched it, has ended."""
+        self._room.give_back(_owner(), len(document.body))
 
     async def send(
         self, url: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})
@@ -248,7 +252,7 @@ def _judge(
             validators=Validators(
                 verbatim(headers, "etag") or sent.etag,
                 verbatim(headers, "last-modified") or sent.last_modified,
-                target.url,
+                target.asked,
             ),
             fresh_for=fresh_for(headers, now),
             moved_to=moved_to,
@@ -269,7 +273,9 @@ def _judge(
             url=target.url,
             body=body,
             content_type=headers.get("content-type", "").lower() or None,
-            validators=Validators(verbatim(headers, "etag"), verbatim(headers, "last-modified"), target.url),
+            validators=Validators(
+                verbatim(headers, "etag"), verbatim(headers, "last-modified"), target.asked
+            ),
             fresh_for=fresh_for(headers, now),
             moved_to=moved_to,
             links=parse_links(headers.get("link", ""), target.url),

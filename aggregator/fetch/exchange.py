@@ -1,8 +1,10 @@
 """One request and its answer: what we send, what we are willing to receive, what went wrong."""
 
+import asyncio
 import os
 import re
 import socket
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +13,7 @@ from datetime import timedelta
 from io import BytesIO
 from string import punctuation
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
+from zlib import crc32
 
 import certifi
 import pycurl
@@ -20,12 +23,13 @@ from aggregator.fetch.guard import refused
 from aggregator.fetch.headers import Headers, parse_headers
 from aggregator.fetch.room import Owner, Room
 from aggregator.model import FailureKind, FetchFailure, FetchSettings, Validators
-from aggregator.text import masked
+from aggregator.text import LONGEST_URL, masked
 
 ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1"
 )
+_ACCEPTED = f"{crc32(ACCEPT.encode()):08x}"
 MAX_HEADER_BYTES = 64 * 1024
 CONNECT_TIMEOUT = timedelta(seconds=10)
 
@@ -99,6 +103,8 @@ class Target:
         """
         if not location:
             raise ValueError("it does not say where to (no Location header)")
+        if len(location) > LONGEST_URL:
+            raise ValueError(f"it leads to an address of more than {LONGEST_URL:,} characters")
         with suppress(UnicodeError):  # some servers send raw UTF-8; headers are read as Latin-1
             location = location.encode("latin-1").decode()
         joined = urljoin(self.url, location)
@@ -116,6 +122,14 @@ class Target:
     def url_with_credentials(self) -> str:
         """What an operator would have to write to come here directly."""
         return self.url if self.userinfo is None else self.url.replace("://", f"://{self.userinfo}@", 1)
+
+    @property
+    def asked(self) -> str:
+        """What validators are given for: the address, the credentials, and what we say that we accept.
+
+        Another of these may be answered with another document (RFC 9110 §12.1), of which they say nothing.
+        """
+        return f"{self.url_with_credentials}#{_ACCEPTED}"
 
     @property
     def authorization(self) -> bytes | None:
@@ -189,7 +203,8 @@ class Exchange:
         self._overflow: str | None = None
         self._owner: Owner | None = None
         self._message: BytesIO | None = None
-        self._paused = self._had_to_wait = False
+        self._allowed = 0.0
+        self._paused_at: float | None = None
 
     def close(self) -> None:
         """Free the handle."""
@@ -231,8 +246,13 @@ class Exchange:
         self._owner = owner
         self.curl.setopt(pycurl.URL, target.url)
         self.curl.setopt(pycurl.HTTPHEADER, headers)
-        left = self._settings.timeout.total_seconds() - seconds
-        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, int(left * 1000)))
+        self._allowed = self._settings.timeout.total_seconds() - seconds
+        self._limit()
+
+    def _limit(self) -> None:
+        """Tell libcurl how long the transfer may take, counted from its beginning; no limit while we let it wait."""
+        allowed = max(1, int(self._allowed * 1000)) if self._paused_at is None else 0
+        self.curl.setopt(pycurl.TIMEOUT_MS, allowed)
 
     def give_back(self) -> None:
         """What was received is of no use."""
@@ -258,20 +278,15 @@ class Exchange:
         if self._refusal is not None and not self._connecting:
             return FailureKind.ADDRESS, f"{host} {self._refusal}"
         if code == pycurl.E_OPERATION_TIMEDOUT:
-            time = f"{self.curl.getinfo(pycurl.TOTAL_TIME):.2g} s"
-            if self._had_to_wait:
-                return (
-                    FailureKind.TIMEOUT,
-                    f"{host} had to wait too long, since other large documents took the memory",
-                )
+            spent = f"{self.curl.getinfo(pycurl.TOTAL_TIME):.2g} s"
             if self._body_bytes:
                 return (
                     FailureKind.TIMEOUT,
-                    f"{host} is too slow: only {self._body_bytes:,} bytes came in {time}",
+                    f"{host} is too slow: only {self._body_bytes:,} bytes came in {spent}",
                 )
             if self.curl.getinfo(pycurl.CONNECT_TIME) > 0:
-                return FailureKind.TIMEOUT, f"no answer from {host} within {time}"
-            return FailureKind.TIMEOUT, f"no connection to {host} within {time}"
+                return FailureKind.TIMEOUT, f"no answer from {host} within {spent}"
+            return FailureKind.TIMEOUT, f"no connection to {host} within {spent}"
         if code in _CERTIFICATE_ERRORS:
             return FailureKind.TLS, _explain_certificate(host, words)
         kind, message = _CURL_ERRORS.get(code, (FailureKind.NETWORK, "the request to {host} failed: {words}"))
@@ -322,8 +337,9 @@ class Exchange:
             self._overflow = f"{self._settings.max_bytes:,} bytes of body"
             return -1
         elif self._owner is not None and not self._room.take(self._owner, len(chunk)):
-            self._paused = self._had_to_wait = True
+            self._paused_at = time.monotonic()
             self._room.when_freed(self._resume)
+            asyncio.get_running_loop().call_soon(self._limit)  # libcurl must not be told from here
             return pycurl.WRITEFUNC_PAUSE  # libcurl keeps the chunk and gives it again
         self._body_bytes = size
         self._chunks.append(chunk)
@@ -337,8 +353,10 @@ class Exchange:
             self._message.seek(offset, origin)
 
     def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
+        if self._paused_at is not None:
+            self._allowed += time.monotonic() - self._paused_at
+            self._paused_at = None
+            self._limit()
             with suppress(pycurl.error):  # what `_on_body` refuses now ends the transfer
                 self.curl.pause(pycurl.PAUSE_CONT)
 

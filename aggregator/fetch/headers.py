@@ -39,9 +39,9 @@ def _date(value: str | None) -> datetime | None:
         return None
     try:
         parsed = parsedate_to_datetime(value)
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _seconds(value: str | None) -> timedelta | None:
@@ -65,21 +65,23 @@ def fresh_for(headers: Headers, now: Callable[[], datetime]) -> timedelta | None
         now: the clock, used where `Expires` comes without `Date`.
 
     Returns:
-        0 to 31 days; None where the server does not say, or not in a way that can be read.
+        0 to 31 days; 0 where it says so or says it in no way that can be read; None where nothing is said of it.
     """
+    if "cache-control" not in headers and "expires" not in headers:
+        return None
     directives: dict[str, str] = {}
     for name, value in _DIRECTIVE.findall(headers.get("cache-control", "")):
         directives.setdefault(name.lower(), value.strip('"'))
     # `no-cache="Set-Cookie"` concerns that header only.
     if directives.get("no-cache") == "" or "no-store" in directives:
-        return None
+        return timedelta(0)
     if "max-age" in directives:
         lifetime = _seconds(directives["max-age"])
     else:
         expires = _date(headers.get("expires"))
         lifetime = None if expires is None else expires - (_date(headers.get("date")) or now())
     if lifetime is None:
-        return None
+        return timedelta(0)
     age = _seconds(headers.get("age")) or timedelta(0)
     return min(max(lifetime - age, timedelta(0)), MAX_FRESH)
 

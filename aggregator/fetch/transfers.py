@@ -1,6 +1,7 @@
 """libcurl on the event loop."""
 
 import asyncio
+import threading
 
 import pycurl
 
@@ -38,15 +39,22 @@ class Transfers:
         return error
 
     def close(self) -> None:
-        """Cancel all transfers and close all connections."""
+        """Cancel all transfers and close all connections.
+
+        libcurl then waits for the names that it is looking up, which cannot be cancelled: up to half a minute where
+        no name server answers. It does so in a thread that nobody waits for, neither the loop nor the end of the
+        program.
+        """
         for curl, done in self._running.items():
             self._multi.remove_handle(curl)
             done.cancel()
         self._running.clear()
         self._wake_in(-1)
-        self._multi.close()
         for fd in tuple(self._watched):
             self._watch(pycurl.POLL_REMOVE, fd)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, lambda *_: 0)  # ours belong to the loop's thread
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, lambda _: 0)
+        threading.Thread(target=self._multi.close, name="closing", daemon=True).start()
 
     def _watch(self, what: int, fd: int, *_: object) -> None:
         """Libcurl wants to know when `fd` can be read or written, or no longer."""

@@ -1,4 +1,4 @@
-"""Bytes to `ParsedFeed`: RSS 0.9x, 1.0 and 2.0, Atom 0.3 and 1.0, JSON Feed, whatever the content type says.
+"""Bytes to `ParsedFeed`: RSS 0.9x, 1.0 and 2.0, Atom 0.3 and 1.0, JSON Feed, news sitemaps, whatever the type says.
 
     bytes ── encoding ──► text ──┬─ {…} ──────────────────────► json_feed
                                  └─ expat ──► tree ───────────► reader
@@ -7,7 +7,7 @@
 
     encoding     bytes to text
     markup       text to a tree; repair of what is not well-formed
-    reader       the tree of an RSS or Atom document to its fields
+    reader       the tree of an RSS or Atom document, or a sitemap of news, to its fields
     json_feed, loose    the same fields from JSON, and from feedparser
     values       what the three readers share
 
@@ -16,8 +16,8 @@ only documents that are truly broken. In what a field means we follow feedparser
 what it reads. No DTD is ever processed: the DOCTYPE is cut out, and HTML's named entities come from a table.
 """
 
+import logging
 from dataclasses import replace
-from datetime import tzinfo
 from xml.etree.ElementTree import ParseError as NotWellFormed
 
 from aggregator.errors import ParseError
@@ -27,6 +27,9 @@ from aggregator.parse.json_feed import read_json
 from aggregator.parse.loose import read_loosely
 from aggregator.parse.markup import repaired, tree
 from aggregator.parse.reader import Reader
+from aggregator.text import masked
+
+log = logging.getLogger(__name__)
 
 LONGEST = 3 << 20
 """Bytes that are read of a document. It may take nine times as much memory: four bytes a character, twice."""
@@ -34,55 +37,54 @@ LONGEST = 3 << 20
 _LONGEST_REPAIR = 1 << 20
 
 
-def parse(
-    body: bytes, *, url: str, content_type: str | None = None, zone: tzinfo | None = None
-) -> ParsedFeed:
+def parse(body: bytes, *, url: str, content_type: str | None = None) -> ParsedFeed:
     """Read a feed document.
 
     Args:
         body: the document, decompressed.
         url: where it came from; base of everything relative in it.
         content_type: the HTTP header's value; only its charset is believed.
-        zone: of dates that name no zone; None: UTC.
 
     Returns:
-        The feed, with at most 10,000 entries, in document order. `flaw` says what had to be overlooked. Of a
-        document that is very long, or has very many elements, the entries at its beginning.
+        The feed, with at most 10,000 entries, in document order. Of a document that is very long, or has very many
+        elements, the entries at its beginning.
 
     Raises:
         ParseError: for anything that is not a feed; the message says what it seems to be.
     """
     beginning = _beginning(body)
     cut = len(beginning) < len(body)
-    document, flaw = decoded(beginning, content_type)
-    document = document.lstrip("\ufeff\0 \t\r\n")
+    document = decoded(beginning, content_type).lstrip("\ufeff\0 \t\r\n")
     if not document:
         raise ParseError("the document is empty")
     if document[0] in "{[":
         if cut:
             raise ParseError(f"JSON of more than {LONGEST:,} bytes")
-        return replace(read_json(document, url, zone), flaw=flaw)
+        return read_json(document, url)
     try:
-        return _read(document, url, zone, flaw, cut=cut)
+        return _read(document, url, cut=cut)
     except NotWellFormed as error:
-        flaw = f"not well-formed: {error}"
+        log.debug("%s is not well-formed: %s", masked(url), error)
     cut = cut or len(document) > _LONGEST_REPAIR
     document = repaired(document[:_LONGEST_REPAIR])
     try:
-        return _read(document, url, zone, flaw, cut=cut)
+        return _read(document, url, cut=cut)
     except NotWellFormed as error:
-        flaw = f"not well-formed, beyond repair: {error}"
-        return replace(read_loosely(document, url, zone), flaw=flaw)
+        log.debug("%s is beyond repair: %s", masked(url), error)
+        return read_loosely(document, url)
 
 
-def _read(document: str, url: str, zone: tzinfo | None, flaw: str | None, *, cut: bool) -> ParsedFeed:
+def _read(document: str, url: str, *, cut: bool) -> ParsedFeed:
     root, cut = tree(document, cut=cut)
-    feed = Reader(document, url, zone).feed(root)
-    if cut and not feed.entries:
+    feed = Reader(document, url).feed(root)
+    if not cut:
+        return feed
+    if not feed.entries:
         raise ParseError(
             "a feed too large to be read: its first entry does not end within what is read of it"
         )
-    return replace(feed, flaw=flaw or ("too large: only its beginning was read" if cut else None))
+    log.debug("%s is too large: only its beginning is read", masked(url))
+    return replace(feed, complete=False)
 
 
 def _beginning(body: bytes) -> bytes:

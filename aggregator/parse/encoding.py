@@ -27,7 +27,7 @@ _WESTERN = frozenset({"iso8859-1", "iso8859-15", "cp1252", "ascii"})
 _WIDER = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
 
 
-def decoded(body: bytes, content_type: str | None) -> tuple[str, str | None]:
+def decoded(body: bytes, content_type: str | None) -> str:
     """Turn the bytes of a document into text.
 
     BOM, then HTTP charset, then XML declaration, then UTF-8 (RFC 7303 §3); Latin-1 is windows-1252 and gb2312 is
@@ -38,14 +38,14 @@ def decoded(body: bytes, content_type: str | None) -> tuple[str, str | None]:
         content_type: the HTTP header's value.
 
     Returns:
-        The text, and what was wrong with its encoding, if anything was.
+        The text.
     """
     for mark, codec in _BOMS:
         if body.startswith(mark):
-            return body[len(mark) :].decode(codec, "replace"), None
+            return body[len(mark) :].decode(codec, "replace")
     for start, codec in _UNMARKED:
         if start.match(body):
-            return body.decode(codec, "replace"), None
+            return body.decode(codec, "replace")
 
     charset = _CHARSET.search(content_type) if content_type else None
     declared = _DECLARED.match(body)
@@ -56,15 +56,14 @@ def decoded(body: bytes, content_type: str | None) -> tuple[str, str | None]:
         name = _codec(claim.lower())
         if name and not (name in _WESTERN and _is_utf8(body)):
             try:
-                return body.decode(_WIDER.get(name, name)), None
+                return body.decode(_WIDER.get(name, name))
             except UnicodeDecodeError:
                 continue
     if _is_utf8(body):
-        return body.decode(), None
+        return body.decode()
     # A few stray bytes, or a whole Latin-1 document that does not say so: what is not UTF-8 is windows-1252.
     text = body.decode("utf-8", "surrogateescape")
-    text = re.sub("[\udc80-\udcff]+", lambda run: _windows_1252(run[0]), text)
-    return text, "not all bytes are in the encoding it should be in"
+    return re.sub("[\udc80-\udcff]+", lambda run: _windows_1252(run[0]), text)
 
 
 def _codec(claim: str) -> str | None:

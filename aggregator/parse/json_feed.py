@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from datetime import tzinfo
 from typing import Any
 
 from aggregator.errors import ParseError
 from aggregator.model import Category, EntryData, ParsedFeed
 from aggregator.parse.values import (
+    LONGEST_HINT,
     MOST_CATEGORIES,
     MOST_ENCLOSURES,
     MOST_ENTRIES,
@@ -22,13 +22,12 @@ _Object = Mapping[str, Any]
 _MOST_VALUES = 300_000  # one takes up to 80 bytes of memory
 
 
-def read_json(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
+def read_json(document: str, url: str) -> ParsedFeed:
     """Read a JSON Feed.
 
     Args:
         document: JSON.
         url: base of everything relative in it.
-        zone: of dates that name none.
 
     Returns:
         The feed.
@@ -53,8 +52,7 @@ def read_json(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
     authors = _authors(data)
     hubs = (link(_text(hub, "url"), url) for hub in _objects(data, "hubs"))
     return ParsedFeed(
-        format="json-feed",
-        entries=tuple(_entry(item, url, zone, language, authors) for item in items[:MOST_ENTRIES]),
+        entries=tuple(_entry(item, url, language, authors) for item in items[:MOST_ENTRIES]),
         title=plain_line(_text(data, "title")) or None,
         description=plain_line(_text(data, "description")) or None,
         site_url=link(_text(data, "home_page_url"), url),
@@ -63,12 +61,12 @@ def read_json(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
         next_url=link(_text(data, "next_url"), url),
         hub_urls=tuple(hub for hub in hubs if hub),
         language=language,
+        # "Finished", it says: nothing is to come any more.
+        hint=LONGEST_HINT if data.get("expired") is True else None,
     )
 
 
-def _entry(
-    item: _Object, base: str, zone: tzinfo | None, language: str | None, authors: str | None
-) -> EntryData:
+def _entry(item: _Object, base: str, language: str | None, authors: str | None) -> EntryData:
     guid = _text(item, "id").strip()[:LONGEST_URL]
     url = link(_text(item, "url"), base) or link(_text(item, "external_url"), base) or link(guid, None)
     content = _text(item, "content_html") or as_html(_text(item, "content_text"))
@@ -88,8 +86,8 @@ def _entry(
         content=content[:LONGEST_HTML] or None,
         base_url=url or base,
         language=language_tag(_text(item, "language")) or language,
-        published_at=parse_date(_text(item, "date_published"), zone),
-        updated_at=parse_date(_text(item, "date_modified"), zone),
+        published_at=parse_date(_text(item, "date_published")),
+        updated_at=parse_date(_text(item, "date_modified")),
         categories=tuple(Category(term) for term in dict.fromkeys(terms) if term)[:MOST_CATEGORIES],
         enclosures=tuple(files[:MOST_ENCLOSURES]),
     )

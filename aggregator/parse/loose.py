@@ -1,7 +1,7 @@
 """What is not XML at all, read by feedparser."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any
 
 from aggregator.errors import ParseError
@@ -24,14 +24,8 @@ from aggregator.text import LONGEST_HTML, LONGEST_URL, link, parse_date, plain_l
 _LONGEST = 1 << 18
 """Characters that are read: feedparser takes up to seven seconds, and 100 MiB, for a hostile million."""
 
-_FORMATS = {
-    "atom": "atom-1.0", "atom10": "atom-1.0", "atom01": "atom-0.3", "atom02": "atom-0.3", "atom03": "atom-0.3",
-    "rss10": "rss-1.0", "rss090": "rss-0.9x", "rss091u": "rss-0.9x", "rss091n": "rss-0.9x", "rss092": "rss-0.9x",
-    "rss093": "rss-0.9x", "rss094": "rss-0.9x",
-}  # fmt: skip
 
-
-def read_loosely(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
+def read_loosely(document: str, url: str) -> ParsedFeed:
     """Read a document that even after repair is not well-formed.
 
     feedparser is given bytes, never an address that it might fetch, and no DOCTYPE.
@@ -39,7 +33,6 @@ def read_loosely(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
     Args:
         document: as `markup.repaired` left it.
         url: base of everything relative in it.
-        zone: of dates that name none.
 
     Returns:
         The feed, less detailed than from a tree.
@@ -63,13 +56,11 @@ def read_loosely(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
         raise ParseError("a feed too broken to be read: it has neither a title nor entries")
     links = list(_links(feed, url))
     ttl = integer(_text(feed, "ttl"))
-    kind = _FORMATS.get(parsed.get("version", ""), "rss-2.0")
+    is_atom = parsed.get("version", "").startswith("atom")
     language = language_tag(_text(feed, "language"))
     return ParsedFeed(
-        format=kind,
         entries=tuple(
-            _entry(dict(entry), url, zone, language, is_atom=kind.startswith("atom"))
-            for entry in parsed["entries"][:MOST_ENTRIES]
+            _entry(dict(entry), url, language, is_atom=is_atom) for entry in parsed["entries"][:MOST_ENTRIES]
         ),
         title=plain_line(_text(feed, "title")) or None,
         description=plain_line(_text(feed, "subtitle")) or None,
@@ -82,9 +73,7 @@ def read_loosely(document: str, url: str, zone: tzinfo | None) -> ParsedFeed:
     )
 
 
-def _entry(
-    entry: dict[str, Any], base: str, zone: tzinfo | None, language: str | None, *, is_atom: bool
-) -> EntryData:
+def _entry(entry: dict[str, Any], base: str, language: str | None, *, is_atom: bool) -> EntryData:
     links = list(_links(entry, base))
     url = link(_text(entry, "link"), base)
     original = link(_text(entry, "feedburner_origlink"), base)
@@ -105,8 +94,8 @@ def _entry(
         content=content[:LONGEST_HTML] if content else None,
         base_url=original or url or base,
         language=language,
-        published_at=_date(entry, zone, *stamps),
-        updated_at=_date(entry, zone, "updated") if is_atom else None,
+        published_at=_date(entry, *stamps),
+        updated_at=_date(entry, "updated") if is_atom else None,
         categories=tuple(dict.fromkeys(Category(term, scheme) for term, scheme in terms if term))[
             :MOST_CATEGORIES
         ],
@@ -123,8 +112,8 @@ def _links(data: Mapping[str, Any], base: str) -> Iterator[Link]:
             yield Link(relation, target, _text(found, "type").lower() or "text/html", _text(found, "length"))
 
 
-def _date(entry: Mapping[str, Any], zone: tzinfo | None, *names: str) -> datetime | None:
-    return next((moment for name in names if (moment := parse_date(_text(entry, name), zone))), None)
+def _date(entry: Mapping[str, Any], *names: str) -> datetime | None:
+    return next((moment for name in names if (moment := parse_date(_text(entry, name)))), None)
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from aggregator.errors import ParseError
 from aggregator.text import plain_line, printable
 
-_FEED_TAG = re.compile(r"<((?:[\w.-]+:)?(?:rss|rdf|feed|channel|entry))(?=[\s>/])", re.IGNORECASE)
+_FEED_TAG = re.compile(r"<((?:[\w.-]+:)?(?:rss|rdf|feed|channel|entry|urlset))(?=[\s>/])", re.IGNORECASE)
 _HTML_TAG = re.compile(r"<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 _HTML_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _PROLOG = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
@@ -23,7 +23,7 @@ _LONGEST_DOCTYPE = 16_384
 _PIECE = 64 * 1024
 _MOST_NODES = 100_000  # elements and attributes; one takes up to 350 bytes of memory
 _MOST_PREFIXES = 100
-_ENTRY_TAGS = ("item", "entry")
+_ENTRY_TAGS = ("item", "entry", "url")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _AMPERSAND = re.compile(
     r"<!\[CDATA\[(?:.*?\]\]>|.*)|&(#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6});|[A-Za-z]\w{1,31};)?", re.DOTALL
@@ -38,7 +38,9 @@ _USUAL_PREFIXES = {
     "dcterms": "http://purl.org/dc/terms/",
     "feedburner": "http://rssnamespace.org/feedburner/ext/1.0",
     "itunes": "http://www.itunes.com/dtds/podcast-1.0.dtd",
+    "image": "http://www.google.com/schemas/sitemap-image/1.1",
     "media": "http://search.yahoo.com/mrss/",
+    "news": "http://www.google.com/schemas/sitemap-news/0.9",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "rss": "http://purl.org/rss/1.0/",
     "sy": "http://purl.org/rss/1.0/modules/syndication/",

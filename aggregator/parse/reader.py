@@ -1,4 +1,4 @@
-"""The tree of an RSS or Atom document to its fields."""
+"""The tree of an RSS or Atom document, or of a sitemap of news, to its fields."""
 
 import binascii
 import html
@@ -6,7 +6,8 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
+from difflib import get_close_matches
 from itertools import chain
 from xml.etree.ElementTree import Element
 
@@ -14,9 +15,11 @@ from aggregator.errors import ParseError
 from aggregator.model import Category, Enclosure, EntryData, ParsedFeed, Source
 from aggregator.parse.values import (
     HTML_TYPES,
+    LONGEST_HINT,
     MOST_CATEGORIES,
     MOST_ENCLOSURES,
     MOST_ENTRIES,
+    SHORTEST_HINT,
     Link,
     alternate,
     as_html,
@@ -47,6 +50,8 @@ _NAMESPACES = {  # without scheme, trailing slash and `#`, in lower case
     "purl.org/dc/terms": "dcterms",
     "purl.org/rss/1.0/modules/content": "content",
     "purl.org/rss/1.0/modules/syndication": "sy",
+    "purl.org/syndication/history/1.0": "fh",
+    "purl.org/atompub/tombstones/1.0": "at",
     "search.yahoo.com/mrss": "media",
     "www.rssboard.org/media-rss": "media",
     "www.itunes.com/dtds/podcast-1.0.dtd": "itunes",
@@ -54,6 +59,8 @@ _NAMESPACES = {  # without scheme, trailing slash and `#`, in lower case
     "www.pheedo.com/namespace/pheedo": "feedburner",  # its origLink means the same
     "www.w3.org/1999/02/22-rdf-syntax-ns": "rdf",
     "www.w3.org/1999/xhtml": "xhtml",
+    "www.google.com/schemas/sitemap-news/0.9": "news",
+    "www.google.com/schemas/sitemap-image/1.1": "image",
 }
 _KINDS = {
     "html": "an HTML page",
@@ -71,14 +78,13 @@ _TRACKER = re.compile(
     r"https?://(?:[^/]*\.feedsportal\.com/|feedproxy\.google\.com/|feeds\.feedburner\.com/~r/)"
 )
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_HOUR, _DAY, _WEEK, _MONTH, _YEAR = (timedelta(hours=hours) for hours in (1, 24, 168, 720, 8760))
 _PERIODS = {
-    "hourly": timedelta(hours=1),
-    "daily": timedelta(days=1),
-    "weekly": timedelta(days=7),
-    "monthly": timedelta(days=30),
-    "yearly": timedelta(days=365),
-}
-_SHORTEST_HINT, _LONGEST_HINT = timedelta(minutes=1), timedelta(days=365)
+    "hourly": _HOUR, "daily": _DAY, "weekly": _WEEK, "monthly": _MONTH, "yearly": _YEAR,
+    # What the module does not know, but people write: words of sitemaps, and others for the same.
+    "always": SHORTEST_HINT, "never": LONGEST_HINT, "minute": SHORTEST_HINT, "minutely": SHORTEST_HINT, "hour": _HOUR,
+    "day": _DAY, "everyday": _DAY, "week": _WEEK, "month": _MONTH, "year": _YEAR, "annually": _YEAR,
+}  # fmt: skip
 
 _Fields = dict[str, list[Element]]
 """The children of an element by short name."""
@@ -136,16 +142,14 @@ class _Place:
 class Reader:
     """Reads one document's tree."""
 
-    def __init__(self, document: str, url: str, zone: tzinfo | None) -> None:
+    def __init__(self, document: str, url: str) -> None:
         """Prepare to read.
 
         Args:
             document: the text the tree was made from.
             url: base of everything relative in it.
-            zone: of dates that name none.
         """
         self._url = url
-        self._zone = zone
         self._has_places = "xml:base" in document or "xml:lang" in document
         self._names = _Names("")
 
@@ -166,6 +170,8 @@ class Reader:
         feed = next((element for element in root.iter() if _ROOT.fullmatch(element.tag)), root)
         self._names = _Names(feed.tag)
         kind = self._names[feed.tag].rpartition(":")[2]
+        if kind == "urlset" and (news := self._news(feed)):
+            return news
         if kind not in ("rss", "rdf", "feed", "channel", "entry"):
             raise ParseError(f"{self._described(root)}, not a feed")
         if kind == "rdf":  # the elements of RSS 1.0 are in a namespace, its root in another
@@ -188,16 +194,25 @@ class Reader:
         summary = self._first(
             fields, "description", "subtitle", "tagline", "dc:description", "itunes:summary"
         )
+        next_url, previous_archive_url = related(links, "next"), related(links, "prev-archive")
+        entries = tuple(self._entry(item, place, authors) for item in items[:MOST_ENTRIES])
+        withdrawn: dict[str, datetime | None] = {}
+        if "at:deleted-entry" in fields:
+            entries, withdrawn = self._standing(entries, fields["at:deleted-entry"])
         return ParsedFeed(
-            format=self._format(feed, is_atom=is_atom, is_rdf=kind == "rdf"),
-            entries=tuple(self._entry(item, place, authors) for item in items[:MOST_ENTRIES]),
+            entries=entries,
+            withdrawn=tuple(withdrawn.items()),
+            # Not where it goes on elsewhere, whatever it says (RFC 5005 §2).
+            complete="fh:complete" in fields
+            and len(items) <= MOST_ENTRIES
+            and not (next_url or previous_archive_url),
             title=plain_line(self._first(fields, "title", "dc:title")) or None,
             description=plain_line(summary) or None,
             site_url=alternate(links),
             icon_url=self._icon(fields, place),
             self_url=related(links, "self"),
-            next_url=related(links, "next"),
-            previous_archive_url=related(links, "prev-archive"),
+            next_url=next_url,
+            previous_archive_url=previous_archive_url,
             hub_urls=tuple(found.url for found in links if found.relation == "hub"),
             language=language_tag(language),
             hint=self._hint(fields),
@@ -214,13 +229,28 @@ class Reader:
                 described += f" titled “{printable(plain_line(title))}”"
         return described
 
-    def _format(self, feed: Element, *, is_atom: bool, is_rdf: bool) -> str:
-        version = feed.get("version", "")
-        if is_atom:
-            return "atom-0.3" if "purl.org/atom/" in feed.tag or version.startswith("0.") else "atom-1.0"
-        if is_rdf:
-            return "rss-0.9x" if any("netscape.com" in child.tag for child in feed) else "rss-1.0"
-        return "rss-0.9x" if version.startswith("0.") else "rss-2.0"
+    @staticmethod
+    def _standing(
+        entries: tuple[EntryData, ...], deleted: list[Element]
+    ) -> tuple[tuple[EntryData, ...], dict[str, datetime | None]]:
+        """The entries that stand, and those taken back, each with the time of that (RFC 6721 §3).
+
+        Where a document has both for one id, the later holds; without two dates to tell by, the entry.
+        """
+        withdrawn: dict[str, datetime | None] = {}
+        for element in deleted[:MOST_ENTRIES]:
+            if ref := element.get("ref", "").strip()[:LONGEST_URL]:
+                when, known = parse_date(element.get("when", "")), withdrawn.get(ref)
+                withdrawn[ref] = max(when, known) if when and known else when or known
+        standing = []
+        for entry in entries:
+            if entry.guid in withdrawn:
+                when, dated = withdrawn[entry.guid], entry.updated_at or entry.published_at
+                if when and dated and when > dated:
+                    continue
+                del withdrawn[entry.guid]
+            standing.append(entry)
+        return tuple(standing), withdrawn
 
     def _icon(self, fields: _Fields, place: _Place) -> str | None:
         candidates = chain(
@@ -233,12 +263,11 @@ class Reader:
     def _hint(self, fields: _Fields) -> timedelta | None:
         """`ttl` (RSS 2.0, minutes), else how often `sy:*` says the feed changes (daily and once by default)."""
         if minutes := integer(self._first(fields, "ttl")):
-            return min(timedelta(minutes=min(minutes, 1_000_000)), _LONGEST_HINT)
+            return min(timedelta(minutes=min(minutes, 1_000_000)), LONGEST_HINT)
         if not fields.keys() & {"sy:updateperiod", "sy:updatefrequency"}:
             return None
-        period = _PERIODS.get(self._first(fields, "sy:updateperiod").lower() or "daily")
         frequency = integer(self._first(fields, "sy:updatefrequency")) or 1
-        return max(period / frequency, _SHORTEST_HINT) if period else None
+        return max(_period(self._first(fields, "sy:updateperiod")) / frequency, SHORTEST_HINT)
 
     def _skip_hours(self, fields: _Fields) -> tuple[int, ...]:
         hours = (integer(hour.text or "") for skip in fields.get("skiphours", ()) for hour in skip)
@@ -382,6 +411,42 @@ class Reader:
             title, url = plain_line(element.text or ""), link(element.get("url", ""), place.base)
         return Source(title or None, url) if title or url else None
 
+    # ---------------------------------------------------------------------------------- sitemap
+
+    def _news(self, urlset: Element) -> ParsedFeed | None:
+        """A sitemap of news as a feed (Google's `news` extension of sitemaps.org); None: it has no news."""
+        entries = []
+        outlet = ""
+        for page in self._children(urlset).get("url", ()):
+            fields = self._children(page)
+            for news in fields.get("news:news", ())[:1]:
+                fields |= self._children(news)
+                for publication in fields.get("news:publication", ())[:1]:
+                    fields |= self._children(publication)
+                outlet = outlet or plain_line(self._first(fields, "news:name"))
+                entries.append(self._article(fields))
+            if len(entries) == MOST_ENTRIES:
+                break
+        return ParsedFeed(entries=tuple(entries), title=outlet or None) if entries else None
+
+    def _article(self, fields: _Fields) -> EntryData:
+        url = link(self._first(fields, "loc"), self._url)
+        images = (
+            link(self._first(self._children(image), "image:loc"), self._url)
+            for image in fields.get("image:image", ())
+        )
+        terms = (plain_line(term) for term in self._first(fields, "news:keywords").split(","))
+        return EntryData(
+            url=url,
+            title=plain_line(self._first(fields, "news:title")),
+            base_url=url or self._url,
+            language=language_tag(self._first(fields, "news:language")),
+            published_at=self._date(fields, "news:publication_date"),
+            updated_at=self._date(fields, "lastmod"),
+            categories=tuple(Category(term) for term in dict.fromkeys(terms) if term)[:MOST_CATEGORIES],
+            enclosures=tuple(enclosure(image) for image in dict.fromkeys(images) if image)[:MOST_ENCLOSURES],
+        )
+
     # ------------------------------------------------------------------------------------ parts
 
     def _children(self, element: Element) -> _Fields:
@@ -415,7 +480,7 @@ class Reader:
         for name in names:
             if name in fields:
                 for element in fields[name]:
-                    if moment := parse_date(element.text or "", self._zone):
+                    if moment := parse_date(element.text or ""):
                         return moment
         return None
 
@@ -476,6 +541,13 @@ class Reader:
         if kind in _TEXT_TYPES or (is_text and not kind and not _EVIDENT_HTML.search(value)):
             return as_html(value)
         return value
+
+
+def _period(value: str) -> timedelta:
+    """What is meant by a word for how often a feed changes; nobody can tell: daily, as where there is none."""
+    word = "".join(filter(str.isalpha, value[:40].lower()))
+    nearest = (word,) if word in _PERIODS else get_close_matches(word, _PERIODS, 1)
+    return _PERIODS[nearest[0]] if nearest else _DAY
 
 
 def _inner_html(element: Element, depth: int = 0) -> str:

@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import NamedTuple
 
 from aggregator.model import Enclosure
@@ -11,6 +12,7 @@ from aggregator.text import LONGEST_LINE, plain_line
 MOST_ENTRIES = 10_000
 MOST_CATEGORIES = 100
 MOST_ENCLOSURES = 50
+SHORTEST_HINT, LONGEST_HINT = timedelta(minutes=1), timedelta(days=365)
 
 HTML_TYPES = frozenset({"html", "xhtml", "text/html", "application/xhtml+xml"})
 _MAILBOX = re.compile(r"<?[\w.+-]+@[\w.-]+>?")

@@ -6,8 +6,8 @@
   would otherwise pin its entries to the top of every reader. A year before 1990 is a placeholder, not a date.
 * **`updated` carries a fraction of a second** made from the entry's id. Publishers date by the minute;
   the fraction lets readers that sort or compare by it tell two entries apart, and never changes.
-* **The last lines of the content** say why the entry is here, who else carries it and who was first, and whom it
-  says it took its text from.
+* **The last lines of the content** say whether its publisher has taken it back, why the entry is here, who else
+  carries it and who was first, and whom it says it took its text from.
 """
 
 import html
@@ -265,7 +265,9 @@ def item(channel: Channel, entry: StoredEntry) -> Item:
 
 
 def _notes(channel: Channel, entry: StoredEntry) -> Iterator[str]:
-    """The lines that end the content: why the entry is here, where else it is, and whom it credits."""
+    """The lines that end the content: whether it stands, why it is here, where else it is, and whom it credits."""
+    if entry.withdrawn_at:
+        yield _note(f"Its publisher took it back on {entry.withdrawn_at:%Y-%m-%d at %H:%M} UTC")
     for reason in reasons(entry):
         if found := why(reason):
             topic = line(channel.topics.get(reason.topic, reason.topic))

@@ -147,7 +147,7 @@ def query_of(output: OutputFeed, base: OutputFeed) -> str:
                 name,
                 str(value).lower()
                 if isinstance(value, bool)
-                else f"{value:g}"
+                else f"{value:.15g}"
                 if isinstance(value, float)
                 else value,
             )

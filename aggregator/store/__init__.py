@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aggregator.errors import StoreError
 from aggregator.store.asking import Asking
-from aggregator.store.database import BUSY_TIMEOUT, OLDEST_SQLITE
+from aggregator.store.database import BUSY_TIMEOUT, OLDEST_SQLITE, is_outdated, is_store
 from aggregator.store.entries import ARCHIVE_PAGE
 from aggregator.store.feeds import Feeds, Quiet, SubscriptionChanges
 from aggregator.store.links import Cluster, Linkable, Linking, Links, Member, Prints
@@ -22,7 +22,7 @@ from aggregator.store.trends import Share, Trends
 
 __all__ = [
     "ARCHIVE_PAGE", "Cluster", "Linkable", "Links", "Member", "Prints", "Quiet", "Recorded", "Share", "Store",
-    "SubscriptionChanges", "open_store", "read_query",
+    "SubscriptionChanges", "is_outdated", "is_store", "open_store", "read_query",
 ]  # fmt: skip
 
 

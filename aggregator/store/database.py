@@ -176,9 +176,7 @@ class Database:
                     f"{self.path} has been locked by another program for {self._timeout:g} s"
                 ) from error
             raise StoreError(f"{self.path}: {error}") from error
-        except sqlite3.ProgrammingError:
-            raise
-        except sqlite3.IntegrityError:
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # faults of ours
             raise
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{self.path}: {error}") from error
@@ -297,6 +295,30 @@ def chunks(values: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
     """Parts small enough for SQLite's limit on variables."""
     for start in range(0, len(values), size):
         yield values[start : start + size]
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is a database of ours, or an empty file; it is only looked at, and nothing beside it is made."""
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            objects, ours = db.execute(
+                "SELECT count(*), count(*) FILTER (WHERE name = 'entries_fts') FROM sqlite_schema"
+            ).fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(ours or not objects)
+
+
+def is_outdated(path: Path) -> bool:
+    """Whether a database is of an earlier schema, to which opening it would put an end; it is only looked at."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error:
+        return False
+    return 0 < version < schema.VERSION
 
 
 def _make_private(path: Path) -> None:

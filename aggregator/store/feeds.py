@@ -48,6 +48,7 @@ class Quiet:
         newest_at: when its newest entry came.
         asked_at: when it last answered well.
         added_at: when it was subscribed to.
+        outage: how long it has been failing since that entry came.
     """
 
     feed_id: int
@@ -56,6 +57,7 @@ class Quiet:
     newest_at: datetime
     asked_at: datetime
     added_at: datetime
+    outage: timedelta
 
 
 class Feeds(Database):
@@ -134,6 +136,12 @@ class Feeds(Database):
                 "UPDATE feeds SET status = 'paused', leased_until = NULL WHERE subscription_url = ?",
                 [(url,) for url in paused],
             )
+            if paused:  # a feed that was merged into one of them takes its place
+                db.execute(
+                    """UPDATE feeds SET next_poll_at = min(next_poll_at, ?)
+                        WHERE status = 'gone' AND url IN (SELECT url FROM feeds WHERE status = 'paused')""",
+                    (stamp(now),),
+                )
         return changes
 
     def feeds(self, ids: Sequence[int] | None = None) -> tuple[FeedReport, ...]:
@@ -244,7 +252,7 @@ class Feeds(Database):
         """Feeds that answer well, had their newest entry at least so long before, and are not yet called silent."""
         with self._read() as db:
             found = db.execute(
-                """SELECT id, fence, last_success_at, added_at, newest
+                """SELECT id, fence, last_success_at, added_at, outage_seconds, newest
                      FROM (SELECT *, (SELECT max(listed_at) FROM entries WHERE feed_id = feeds.id) AS newest
                              FROM feeds WHERE status = 'active' AND silent_since IS NULL)
                     WHERE newest <= strftime('%Y-%m-%dT%H:%M:%SZ', last_success_at, :before)""",
@@ -258,6 +266,7 @@ class Feeds(Database):
                     newest_at=rows.moment(row["newest"]),
                     asked_at=rows.moment(row["last_success_at"]),
                     added_at=rows.moment(row["added_at"]),
+                    outage=timedelta(seconds=row["outage_seconds"]),
                 )
                 for row in found
             )

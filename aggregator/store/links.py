@@ -529,12 +529,12 @@ class Links:
 
     def new_story(self, article_id: int, title: str) -> int:
         """Begin a story with an article that is in none; it has the article's number where that is free."""
-        values = (title, stamp(self.now), stamp(self.now))
-        statement = "INSERT OR IGNORE INTO stories VALUES (?, ?, 1, 1, ?, ?)"
+        statement = """INSERT OR IGNORE INTO stories
+                       SELECT ?, ?, 1, 1, first_seen_at, first_seen_at FROM articles WHERE id = ?"""
         story_id = article_id
-        if not self._db.execute(statement, (story_id, *values)).rowcount:
+        if not self._db.execute(statement, (story_id, title, article_id)).rowcount:
             story_id = next_id(self._db, "stories")
-            self._db.execute(statement, (story_id, *values))
+            self._db.execute(statement, (story_id, title, article_id))
         if self._enter(article_id, story_id) > 1:
             self._stories.add(story_id)
         return story_id
@@ -722,12 +722,14 @@ class Linking(Database):
             return tuple(row[0] for row in found)
 
     def canonical(self, article_id: int) -> int:
-        """The entry that is shown for an article."""
+        """The entry that is shown for an article. Raises UnknownError where there is no such article."""
         with self._read() as db:
             found = db.execute(
                 "SELECT canonical_entry_id FROM articles WHERE id = ?", (article_id,)
             ).fetchone()
-            return int(found[0])
+        if found is None:
+            raise UnknownError(f"there is no article {article_id}")
+        return int(found[0])
 
     def edges(self, entry_id: int) -> tuple[Edge, ...]:
         """The edges of an entry, the surest first."""

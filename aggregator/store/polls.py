@@ -1,7 +1,7 @@
 """Which feeds are due, and who holds them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aggregator.model import (
     Claim,
@@ -9,6 +9,14 @@ from aggregator.model import (
 from aggregator.store import rows
 from aggregator.store.database import Database
 from aggregator.store.rows import stamp
+
+DOTTED_NAME = "'.' || substr(feeds.host, 1, instr(feeds.host || ':', ':') - 1)"
+"""SQL for a dot and the name of a feed's host, without its port: what GLOB finds under `*.` and a domain."""
+
+HELD_UNTIL = f"""max(
+    coalesce((SELECT max(until) FROM holds WHERE whom IN ('#' || feeds.id, feeds.host)), ''),
+    coalesce((SELECT max(until) FROM holds WHERE whom BETWEEN '*' AND '*~' AND {DOTTED_NAME} GLOB whom), ''))"""
+"""SQL for the end of the pause that a server asked for, for a feed or for all of its host; '' where none did."""
 
 OWN_MACHINE = "(host GLOB '127.*' OR host GLOB 'localhost*' OR host GLOB '[[]::1]*')"
 """SQL that is true for feeds of a server on this machine, which need not be spared."""
@@ -34,6 +42,7 @@ class Polls(Database):
         """Take feeds to poll; until `lease` ends nobody else is given them.
 
         Feeds are ranked within their host first, so that a host with many due feeds starves no other.
+        One whose server has asked for a pause is due at the end of that instead, whatever made it due now.
 
         Args:
             now: the time.
@@ -41,18 +50,23 @@ class Polls(Database):
             limit: at most this many.
             per_host: at most this many of one host, those under lease already included.
             lease: how long they are ours.
-            spacing: time since the last claim of a host's feed, in whole seconds; this machine's own
-                addresses need none.
+            spacing: time since the last claim of a host's feed; this machine's own addresses need none.
             among: only these feeds; None: all.
         """
         wanted = """status != 'paused' AND next_poll_at <= :due_by
                     AND (leased_until IS NULL OR leased_until <= :now)"""
         if among is not None:
             wanted += " AND id IN (" + ",".join(map(str, map(int, among))) + ")"
-        values = {"now": stamp(now), "due_by": stamp(due_by), "limit": limit, "per_host": per_host}
+        values = {
+            "now": stamp(now),
+            "claimed_at": _to_the_millisecond(now),
+            "due_by": stamp(due_by),
+            "limit": limit,
+            "per_host": per_host,
+        }
         spaced = "1"
         if spacing:
-            values["rested"] = stamp(now - spacing)
+            values["rested"] = _to_the_millisecond(now - spacing)
             wanted += f""" AND ({OWN_MACHINE} OR NOT EXISTS (
                 SELECT 1 FROM feeds other WHERE other.host = feeds.host AND other.claimed_at > :rested))"""
             spaced = f"(rank = 1 OR {OWN_MACHINE})"  # one of a host now, the next at its distance
@@ -60,6 +74,12 @@ class Polls(Database):
             if db.execute(f"SELECT 1 FROM feeds WHERE {wanted} LIMIT 1", values).fetchone() is None:
                 return ()
         with self._write() as db:
+            db.execute(
+                f"""UPDATE feeds SET next_poll_at = {HELD_UNTIL}
+                     WHERE EXISTS (SELECT 1 FROM holds WHERE until > :now)
+                       AND status != 'paused' AND next_poll_at <= :due_by AND {HELD_UNTIL} > :now""",
+                values,
+            )
             found = db.execute(
                 f"""WITH
                     -- Without the keyword it would be counted again for every row.
@@ -69,13 +89,30 @@ class Polls(Database):
                         SELECT id, host, next_poll_at, coalesce(number, 0) AS held,
                                row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id) AS rank
                           FROM feeds LEFT JOIN held ON holder = host WHERE {wanted})
-                    UPDATE feeds SET fence = fence + 1, leased_until = :until, claimed_at = :now
+                    UPDATE feeds SET fence = fence + 1, leased_until = :until, claimed_at = :claimed_at
                      WHERE id IN (SELECT id FROM free WHERE rank + held <= :per_host AND {spaced}
                                    ORDER BY rank + held, next_poll_at, id LIMIT :limit)
                  RETURNING *""",
                 {**values, "until": stamp(now + lease)},
             ).fetchall()
         return tuple(Claim(row["id"], row["fence"], rows.subscription(row), rows.state(row)) for row in found)
+
+    def take_turn(self, claim: Claim, host: str, now: datetime, spacing: timedelta) -> bool:
+        """Have one more request to a host within a poll, as if a feed of it were claimed; False: it still rests."""
+        with self._write() as db:
+            taken = db.execute(
+                f"""UPDATE feeds SET claimed_at = :now
+                     WHERE id = :id AND fence = :fence AND {HELD_UNTIL} <= :now AND ({OWN_MACHINE} OR NOT EXISTS (
+                           SELECT 1 FROM feeds other WHERE other.host = :host AND other.claimed_at > :rested))""",
+                {
+                    "now": _to_the_millisecond(now),
+                    "id": claim.feed_id,
+                    "fence": claim.fence,
+                    "host": host,
+                    "rested": _to_the_millisecond(now - spacing),
+                },
+            )
+        return taken.rowcount > 0
 
     def resting(
         self, now: datetime, *, due_by: datetime, spacing: timedelta, among: Sequence[int] | None = None
@@ -88,7 +125,7 @@ class Polls(Database):
                        AND (leased_until IS NULL OR leased_until <= :now) AND NOT {OWN_MACHINE}
                        AND EXISTS (SELECT 1 FROM feeds other
                                     WHERE other.host = feeds.host AND other.claimed_at > :rested) LIMIT 1""",
-                {"now": stamp(now), "due_by": stamp(due_by), "rested": stamp(now - spacing)},
+                {"now": stamp(now), "due_by": stamp(due_by), "rested": _to_the_millisecond(now - spacing)},
             ).fetchone()
         return found is not None
 
@@ -107,11 +144,10 @@ class Polls(Database):
             # What a poll of the future was told to wait for (`Retry-After`) holds other feeds as long.
             held = db.execute(
                 f"""UPDATE feeds SET next_poll_at = :now
-                     WHERE {ahead} IS NOT TRUE AND next_poll_at IN (
-                           SELECT next_poll_at FROM feeds
-                            WHERE last_polled_at > :ahead AND http_status IN (429, 503))""",
+                     WHERE {ahead} IS NOT TRUE AND next_poll_at IN (SELECT until FROM holds WHERE since > :ahead)""",
                 values,
             ).rowcount
+            db.execute("DELETE FROM holds WHERE since > :ahead", values)
             ended = db.execute(
                 f"""UPDATE feeds SET leased_until = NULL, claimed_at = NULL, next_poll_at = min(next_poll_at, :now),
                            last_polled_at = min(last_polled_at, :now)
@@ -143,6 +179,19 @@ class Polls(Database):
             row = db.execute("SELECT min(next_poll_at) FROM feeds WHERE status != 'paused'").fetchone()
         return rows.moment_or_none(row[0])
 
+    def overdue_since(self, time: datetime) -> datetime | None:
+        """When the feed was due that has waited longest, if since before a time; None where none has.
+
+        One whose host has been asked since then is not late: it waits for its turn among the feeds of that host.
+        """
+        with self._read() as db:
+            row = db.execute(
+                """SELECT min(next_poll_at) FROM feeds f WHERE status != 'paused' AND next_poll_at < :time
+                      AND NOT EXISTS (SELECT 1 FROM feeds o WHERE o.host = f.host AND o.claimed_at >= :time)""",
+                {"time": stamp(time)},
+            ).fetchone()
+        return rows.moment_or_none(row[0])
+
     def release(self, claims: Iterable[Claim]) -> None:
         """Give claimed feeds back unpolled."""
         with self._write() as db:
@@ -150,3 +199,8 @@ class Polls(Database):
                 "UPDATE feeds SET leased_until = NULL WHERE id = ? AND fence = ?",
                 [(claim.feed_id, claim.fence) for claim in claims],
             )
+
+
+def _to_the_millisecond(moment: datetime) -> str:
+    """The form of `claimed_at`: in whole seconds a pause of one second would be anything from none to two."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"

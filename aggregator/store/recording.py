@@ -6,25 +6,31 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aggregator.model import (
+    Complete,
     Entry,
     FeedState,
     FeedStatus,
+    Hold,
     Known,
     New,
     PollOutcome,
     Revised,
     Seen,
+    Withdrawn,
 )
 from aggregator.store import rows
 from aggregator.store.database import Database, chunks, insert_into, next_id, touch, update_of
 from aggregator.store.entries import erase, unindex, write_findings
 from aggregator.store.feeds import write_events
 from aggregator.store.links import Links
+from aggregator.store.polls import DOTTED_NAME
 from aggregator.store.rows import stamp
 from aggregator.text import FIRST_YEAR
 
 REVISIONS_KEPT = 100
 """How many earlier versions of an entry are kept, beside the first: some pages change at every look."""
+MERGED_FOR = "30 days"
+"""After so long a feed that was merged into another is looked at again, as one that is gone (SQL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +59,17 @@ class Records(Database):
             The known entries, and those of `keys` that retention has removed.
         """
         found: dict[int, Known] = {}
-        columns = "id, key, guid, url_key, title, hash"
+        columns = "id, key, guid, url_key, title, hash, first_seen_at"
         with self._read() as db:
             for name, wanted in (("key", keys), ("url_key", url_keys)):
                 for part in chunks(wanted):
                     marks = ",".join("?" * len(part))
-                    for row in db.execute(
+                    for entry_id, key, guid, url_key, title, hashed, first_seen_at in db.execute(
                         f"SELECT {columns} FROM entries WHERE feed_id = ? AND {name} IN ({marks})",
                         (feed_id, *part),
                     ):
-                        found[row[0]] = Known(*row)
+                        seen = rows.moment(first_seen_at)
+                        found[entry_id] = Known(entry_id, key, guid, url_key, title, hashed, seen)
             removed: set[str] = set()
             for part in chunks(keys):
                 marks = ",".join("?" * len(part))
@@ -115,6 +122,7 @@ class Recording:
     def __init__(self, db: sqlite3.Connection, outcome: PollOutcome, now: str) -> None:
         self.db = db
         self.outcome = outcome
+        self.changes = outcome.changes
         self.now = now
         self.feed_id = outcome.claim.feed_id
         self.revised = 0
@@ -126,17 +134,17 @@ class Recording:
             return Recorded(accepted=False)
         started_at = stamp(self.outcome.started_at)
         # Documents begin with the newest entry; stored in the other order, a later one has a higher id.
-        new = [change.entry for change in reversed(self.outcome.changes) if isinstance(change, New)]
-        for change in self.outcome.changes:
+        new = [change.entry for change in reversed(self.changes) if isinstance(change, New)]
+        for change in self.changes:
             if isinstance(change, Revised):
                 self._revise(change.entry_id, change.entry)
         self.db.executemany(
             "UPDATE entries SET last_seen_at = ? WHERE id = ?",
-            [(started_at, c.entry_id) for c in self.outcome.changes if isinstance(c, Seen | Revised)],
+            [(started_at, c.entry_id) for c in self.changes if isinstance(c, Seen | Revised)],
         )
         if new:
             self._insert(new)
-        if any(isinstance(change, New | Revised) for change in self.outcome.changes):
+        if self._withdraw() or any(isinstance(change, New | Revised) for change in self.changes):
             touch(self.db)
         self._log(len(new), self.revised)
         write_events(self.db, self.feed_id, self.outcome.events, self.now)
@@ -159,26 +167,44 @@ class Recording:
         values |= {"every_seconds": rows.wish_values(claim.subscription)["every_seconds"]}
         if self.db.execute(statement, values).rowcount != 1:
             return False
-        if self.outcome.holds_host:
-            # Names under the domain, whatever their port; a name holds no sign that GLOB takes for a pattern.
-            self.db.execute(
-                """UPDATE feeds SET next_poll_at = max(next_poll_at, :next_poll_at)
-                    WHERE host = :host
-                       OR '.' || substr(host, 1, instr(host || ':', ':') - 1) GLOB '*.' || :domain""",
-                {**values, "domain": self.outcome.holds_domain},
-            )
-        if state.url != claim.state.url or claim.state.status is FeedStatus.GONE:
-            self._merge(state.url)
+        if self.outcome.hold is not None:
+            self._hold(self.outcome.hold)
+        if (state.url != claim.state.url or claim.state.status is FeedStatus.GONE) and self._merge(state.url):
+            self.changes = ()  # they come by the other feed
         return True
 
-    def _merge(self, url: str) -> None:
-        """End a feed that has moved to where another one is read already; its entries stay."""
-        self.db.execute(
-            """UPDATE feeds SET status = 'gone', last_error = 'moved to ' || o.url || ', which is followed already'
-                 FROM (SELECT url FROM feeds WHERE url = :url AND id != :id AND status IN ('active', 'failing')) o
-                WHERE feeds.id = :id""",
-            {"url": url, "id": self.feed_id},
+    def _hold(self, hold: Hold) -> None:
+        """Keep the pause that a server asked for, and let the feeds concerned wait as long."""
+        until = stamp(hold.until)
+        whom = [f"#{self.feed_id}"]
+        concerned = "id = :id"
+        if hold.host is not None:
+            whom.append(hold.host)
+            concerned += " OR host = :host"
+        if hold.domain is not None:
+            whom.append(f"*.{hold.domain}")
+            concerned += f" OR {DOTTED_NAME} GLOB '*.' || :domain"
+        self.db.execute("DELETE FROM holds WHERE until <= ?", (self.now,))
+        self.db.executemany(
+            """INSERT INTO holds VALUES (?, ?, ?) ON CONFLICT (whom)
+               DO UPDATE SET since = excluded.since, until = excluded.until WHERE excluded.until > until""",
+            [(one, self.now, until) for one in whom],
         )
+        self.db.execute(
+            f"UPDATE feeds SET next_poll_at = max(next_poll_at, :until) WHERE {concerned}",
+            {"id": self.feed_id, "host": hold.host, "domain": hold.domain, "until": until},
+        )
+
+    def _merge(self, url: str) -> bool:
+        """End a feed that has moved to where another one is read already; its entries stay."""
+        merged = self.db.execute(
+            f"""UPDATE feeds SET status = 'gone', last_error = 'moved to ' || o.url || ', which is followed already',
+                       next_poll_at = max(next_poll_at, strftime('%Y-%m-%dT%H:%M:%SZ', :now, '{MERGED_FOR}'))
+                 FROM (SELECT url FROM feeds WHERE url = :url AND id != :id AND status IN ('active', 'failing')) o
+                WHERE feeds.id = :id AND status != 'paused'""",
+            {"url": url, "id": self.feed_id, "now": self.now},
+        )
+        return merged.rowcount > 0
 
     def _insert(self, entries: Sequence[Entry]) -> None:
         db, now = self.db, self.now
@@ -246,6 +272,7 @@ class Recording:
                 (entry_id, old["revision"] - REVISIONS_KEPT),
             )
             values |= {"revision": old["revision"] + 1, "changed_at": self.now}
+        values["withdrawn_at"] = None
         self.before[entry_id] = (old["title"], old["text"])
         if self.before[entry_id] != (entry.title, entry.text):
             unindex(db, old)
@@ -256,6 +283,20 @@ class Recording:
         db.execute(update_of("entries", values, "id = :id"), {**values, "id": entry_id})
         erase(db, entry_id, "entry_tags", "matches", "attributions", "entry_countries")
         write_findings(db, [(entry_id, entry)])
+
+    def _withdraw(self) -> bool:
+        """Note what the publisher has taken back; returns whether that is anything new."""
+        noted, started_at = 0, self.outcome.started_at
+        # Without its hash, an entry that comes back is a revised one.
+        take_back = "UPDATE entries SET withdrawn_at = :at, hash = x'' WHERE hash != x'' AND "
+        for change in self.changes:
+            if isinstance(change, Withdrawn):
+                values = {"at": stamp(min(change.at or started_at, started_at)), "id": change.entry_id}
+                noted += self.db.execute(f"{take_back} id = :id", values).rowcount
+            elif isinstance(change, Complete):
+                values = {"at": stamp(started_at), "id": self.feed_id}
+                noted += self.db.execute(f"{take_back} feed_id = :id AND last_seen_at < :at", values).rowcount
+        return noted > 0
 
     def _log(self, new: int, revised: int) -> None:
         outcome = self.outcome

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -58,8 +59,13 @@ def _duration(seconds: float | None) -> timedelta | None:
 
 
 def host(url: str) -> str:
-    """The host and port that a URL's requests go to, as politeness counts them."""
-    return urlsplit(url).netloc.rpartition("@")[2].lower()
+    """The host that a URL's requests go to, and its port if that is not the usual one, as politeness counts them."""
+    parts = urlsplit(url)
+    name = parts.netloc.rpartition("@")[2].lower()
+    if not name.isascii():
+        with suppress(UnicodeError):
+            name = name.encode("idna").decode()
+    return name.removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
 def uid(subscription_url: str, key: str) -> str:
@@ -123,6 +129,7 @@ def state_values(state: FeedState) -> dict[str, Any]:
     """The columns of `feeds` that a poll rewrites."""
     return {
         "url": state.url,
+        "discovered": state.discovered,
         "own_title": state.title,
         "site_url": state.site_url,
         "language": state.language,
@@ -146,6 +153,7 @@ def state_values(state: FeedState) -> dict[str, Any]:
         "per_day": state.per_day,
         "profile": None if state.profile is None else _profile_text(state.profile),
         "length": state.length,
+        "fresh_seconds": _seconds(state.fresh_for),
         "fresh_until": stamp_or_none(state.fresh_until),
         "hint_seconds": _seconds(state.hint),
         "skip_hours": json.dumps(state.skip_hours) if state.skip_hours else "[]",
@@ -154,6 +162,9 @@ def state_values(state: FeedState) -> dict[str, Any]:
         "moved_since": stamp_or_none(state.moved_since),
         "moved_times": state.moved_times,
         "silent_since": stamp_or_none(state.silent_since),
+        "outage_seconds": state.outage.total_seconds(),
+        "gap_url": state.gap_url,
+        "gap_since": stamp_or_none(state.gap_since),
         "hub_url": state.hub_url,
         "topic_url": state.topic_url,
         "host": host(state.url),
@@ -163,6 +174,7 @@ def state_values(state: FeedState) -> dict[str, Any]:
 def state(row: Row) -> FeedState:
     return FeedState(
         url=row["url"],
+        discovered=bool(row["discovered"]),
         title=row["own_title"],
         site_url=row["site_url"],
         language=row["language"],
@@ -184,6 +196,7 @@ def state(row: Row) -> FeedState:
         per_day=row["per_day"],
         profile=None if row["profile"] is None else _profile(json.loads(row["profile"])),
         length=row["length"],
+        fresh_for=_duration(row["fresh_seconds"]),
         fresh_until=moment_or_none(row["fresh_until"]),
         hint=_duration(row["hint_seconds"]),
         skip_hours=tuple(json.loads(row["skip_hours"])),
@@ -192,6 +205,9 @@ def state(row: Row) -> FeedState:
         moved_since=moment_or_none(row["moved_since"]),
         moved_times=row["moved_times"],
         silent_since=moment_or_none(row["silent_since"]),
+        outage=timedelta(seconds=row["outage_seconds"]),
+        gap_url=row["gap_url"],
+        gap_since=moment_or_none(row["gap_since"]),
         hub_url=row["hub_url"],
         topic_url=row["topic_url"],
     )
@@ -286,6 +302,7 @@ def stored_entry(
         article_uid=row["article_uid"] or row["uid"],
         story_id=row["story_id"],
         significant_at=moment_or_none(row["significant_at"]),
+        withdrawn_at=moment_or_none(row["withdrawn_at"]),
         countries=countries,
         copies=copies,
     )

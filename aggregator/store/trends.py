@@ -394,7 +394,7 @@ def _write_index(
     articles = series.measure is Measure.ARTICLES
     if series.past is None:
         erased = ", ".join(
-            f"{name} = NULL" for name in (column, *(("observed", "expected", "score") * articles))
+            f"{name} = NULL" for name in (column, *(("observed", "expected", "score") if articles else ()))
         )
         db.execute(f"UPDATE topic_daily SET {erased} WHERE topic = ? AND language = ?", key[:2])
         for table in ("topic_baselines", "topic_weights"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from aggregator.errors import UnknownError
 from aggregator.model import EntryText
-from aggregator.text import plain_line, plain_text, sanitise
+from aggregator.text import plain_line, plain_text, repeats, sanitise
 from aggregator.topics.engine import Ruleset
 
 
@@ -110,8 +110,10 @@ def evaluate(ruleset: Ruleset, slug: str, items: Iterable[Mapping[str, Any]]) ->
 def entry_text(item: Mapping[str, Any]) -> EntryText:
     """A labelled item as rules see an entry."""
     summary, text = (plain_text(sanitise(str(item.get(key) or ""), None)) for key in ("summary", "content"))
-    if not text or text.startswith(summary):
-        summary, text = "", text or summary
+    if not text:
+        summary, text = "", summary
+    elif repeats(summary, text):
+        summary = ""
     return EntryText(plain_line(str(item["title"])), summary, text, (), item.get("lang"))
 
 

@@ -93,7 +93,7 @@ class _Compiler:
         self._numbers: dict[tuple[str, str], int] = {}  # (pack, concept)
         self._groups: dict[tuple[str, str], tuple[int, ...]] = {}
         self._open: list[tuple[str, str]] = []  # concepts being resolved, to see circles
-        self._foreign: dict[str, Any] = {}  # data of concepts a pack borrows
+        self._borrows: dict[str, set[str]] = {}  # of each pack, from which others it takes concepts
 
     # ------------------------------------------------------------------------------- problems
 
@@ -156,7 +156,6 @@ class _Compiler:
             document, ("places",), data.get("places", {}), "a mapping from place to share", PLACES
         ):
             places[place] = self._number(document, ("places", place), data["places"], 0, 0, 1)
-        self._foreign = {}
         for concept in self._concepts(document):
             self._concept(document, slug, concept)
         rules = self._rules(document, slug, ("rules",), data.get("rules", {}), threshold, "")
@@ -177,7 +176,8 @@ class _Compiler:
                 )
             )
         decisive = {key: value for key, value in data.items() if key not in ("title", "description")}
-        pinned = json.dumps([_VERSION, decisive, self._foreign], sort_keys=True, default=str)
+        borrowed = {other: self._packs[other].data["concepts"] for other in self._lenders(slug)}
+        pinned = json.dumps([_VERSION, decisive, borrowed], sort_keys=True, default=str)
         return Topic(
             slug,
             self._text(document, ("title",), data, slug),
@@ -324,8 +324,17 @@ class _Compiler:
             near = _nearest(foreign, tuple(self._concepts(other)))
             self._wrong(document, path, f"the pack {own!r} has no concept {foreign!r}; {near}")
             return ()
-        self._foreign[name] = self._concepts(other)[foreign]
+        self._borrows.setdefault(pack, set()).add(own)
         return self._concept(other, own, foreign)
+
+    def _lenders(self, pack: str) -> set[str]:
+        """The packs from which one takes concepts, and those from which these do."""
+        found: set[str] = set()
+        new = self._borrows.get(pack, set())
+        while new:
+            found |= new
+            new = set().union(*(self._borrows.get(other, set()) for other in new)) - found
+        return found - {pack}
 
     def _concept(self, document: Document, pack: str, name: str) -> tuple[int, ...]:
         key = (pack, name)

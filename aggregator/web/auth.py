@@ -10,7 +10,6 @@ Sessions live in memory: to log out ends one for good, to restart ends them all,
 
 import asyncio
 import base64
-import binascii
 import hmac
 import re
 import secrets
@@ -409,7 +408,7 @@ def _basic(scope: Scope) -> str | None:
         return None
     try:
         return base64.b64decode(value, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, no UTF-8, or not even ASCII
         return ""
 
 

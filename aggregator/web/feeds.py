@@ -311,10 +311,11 @@ async def send_document(scope: Scope, send: Send, document: Rendered, given: Map
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The value of a request header, several lines joined as a list (§5.2)."""
-    values = [value for key, value in scope["headers"] if key == name]
-    if not values:
-        return None
-    return (values[0] if len(values) == 1 else b", ".join(values)).decode("latin-1")
+    found = None
+    for key, value in scope["headers"]:
+        if key == name:
+            found = value if found is None else found + b", " + value
+    return None if found is None else found.decode("latin-1")
 
 
 def http_date(time: datetime) -> str:
@@ -338,7 +339,7 @@ def not_modified(
         return False
     try:
         since = parsedate_to_datetime(if_modified_since)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     if since.tzinfo is None:
         since = since.replace(tzinfo=UTC)

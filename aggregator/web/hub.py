@@ -6,11 +6,11 @@ What it means is decided by `aggregator.push`.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from aggregator.push import Hub, Push, Reply, Subscriber
+from aggregator.web.feeds import header
 
 LONGEST_FORM = 16 * 1024
 """Bytes that a request to the hub may have."""
@@ -49,11 +49,11 @@ class HubPages:
         if scope["method"] != "POST":
             await _say(send, 405, "This is a WebSub hub: subscribe with POST.", allow="POST")
             return
-        if _header(scope, b"origin") or _header(scope, b"sec-fetch-site"):
+        if header(scope, b"origin") or header(scope, b"sec-fetch-site"):
             # A page of somebody else's would subscribe him to what only this browser's owner may read.
             await _say(send, 403, "Browsers do not subscribe here.")
             return
-        kind = (_header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+        kind = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
         if kind != "application/x-www-form-urlencoded":
             await _say(send, 415, "The request is a form: application/x-www-form-urlencoded.")
             return
@@ -84,8 +84,8 @@ class HubPages:
                     await subscriber.receive(
                         subscription,
                         body,
-                        content_type=_header(scope, b"content-type"),
-                        signature=_header(scope, b"x-hub-signature"),
+                        content_type=header(scope, b"content-type"),
+                        signature=header(scope, b"x-hub-signature"),
                     ),
                 )
         else:
@@ -94,7 +94,7 @@ class HubPages:
 
 async def _body(scope: Scope, receive: Receive, longest: int) -> bytes | None:
     """The request's body; None where it is longer than that or does not come."""
-    length = _header(scope, b"content-length") or ""
+    length = header(scope, b"content-length") or ""
     if length.isdigit() and int(length[:20]) > longest:
         return None
     parts: list[bytes] = []
@@ -136,9 +136,3 @@ async def _say(
         headers.append((b"allow", allow.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    """The value of a request header; of several, the first."""
-    value: Any = next((value for key, value in scope["headers"] if key == name), None)
-    return None if value is None else value.decode("latin-1")

@@ -124,6 +124,9 @@ class Site(Protocol):
     def article(self, article_id: int) -> tuple[StoredEntry, ...]:
         """All entries of an article, the first seen first. Raises UnknownError where there is none."""
 
+    def canonical(self, article_id: int) -> int:
+        """The entry that is shown for an article. Raises UnknownError where there is no such article."""
+
     def stories(
         self, selection: Selection, *, before: str | None = None, limit: int
     ) -> tuple[tuple[Story, ...], str | None]:

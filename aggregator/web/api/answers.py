@@ -72,6 +72,7 @@ class Entry(Answer):
     published_at: datetime | None = Field(description="null where the feed gave none that can be read.")
     updated_at: datetime | None
     first_seen_at: datetime
+    withdrawn_at: datetime | None = Field(description="When its publisher took it back; null: it stands.")
     revision: int
     article_id: int
     story_id: int | None

@@ -100,7 +100,7 @@ def _article(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]
     entries = site.article(at["id"])
     article = Article(
         id=at["id"],
-        canonical_entry_id=entries[0].id,
+        canonical_entry_id=site.canonical(at["id"]),
         entry_count=len(entries),
         feed_count=len({entry.feed_id for entry in entries}),
         first_seen_at=min(entry.first_seen_at for entry in entries),

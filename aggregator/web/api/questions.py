@@ -76,7 +76,9 @@ def _text(pattern: str, **more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, **more})
 
 
-Word = Annotated[str, _condition("search"), _text(r"\S", minLength=1, maxLength=LONGEST)]
+# Something must be left when what nobody can see is taken away (`text.clean`).
+_SEEN = r"[^\s\u0000-\u001f\u007f-\u00a0\u2028-\u202f\u2066-\u2069\ufeff\ufffe\uffff]"
+Word = Annotated[str, _condition("search"), _text(_SEEN, minLength=1, maxLength=LONGEST)]
 Language = Annotated[str, _condition("language"), _text("^[A-Za-z]{2,3}$")]
 Country = Annotated[str, _condition("country"), _text("^[A-Za-z]{2}$")]
 Score = Annotated[

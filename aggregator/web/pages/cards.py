@@ -62,6 +62,7 @@ class Card:
         id, feed_id, story_id: the entry.
         lang: for the attribute, where it is valid. language: its name.
         dated: `time` is the publisher's, not ours.
+        withdrawn: when its publisher took it back.
         labels: topic, slug and name of its aspects. why: topics and the evidence for them.
         credits: whom it says it took its text from.
     """
@@ -75,6 +76,7 @@ class Card:
     source: str
     time: datetime
     dated: bool
+    withdrawn: datetime | None
     lang: str | None
     language: str | None
     author: str | None
@@ -165,6 +167,7 @@ def card(entry: StoredEntry, titles: Mapping[str, str]) -> Card:
         source=line(entry.feed_title, 80) or host_of(entry.feed_url),
         time=stated or entry.first_seen_at,
         dated=stated is not None,
+        withdrawn=entry.withdrawn_at,
         lang=lang(entry.language),
         language=language_of(entry.language),
         author=line(entry.author or "", 80) or None,
