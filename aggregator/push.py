@@ -36,7 +36,6 @@ from aggregator.model import (
     Fetched,
     FetchFailure,
     HubSubscription,
-    New,
     PollOutcome,
     PollResult,
     PushSettings,
@@ -592,7 +591,7 @@ class Subscriber:
         state = cadence.next_poll(state, every=every, now=now, chance=self._chance())
         if every is None and state.next_poll_at is not None:
             state = replace(state, next_poll_at=max(state.next_poll_at, now + SLOWED))
-        news = any(isinstance(change, New) for change in thought.changes)
+        news = poll.brings_news(thought.changes)
         return PollOutcome(
             claim=claim,
             result=PollResult.CHANGED,

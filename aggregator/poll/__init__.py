@@ -13,47 +13,54 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
-from aggregator import cadence, discover, duplicates, health, parse, places, text, websub
+from aggregator import cadence, discover, health, parse
 from aggregator.errors import ParseError, StoreError
 from aggregator.fetch import Fetcher
 from aggregator.fetch.domain import registrable_domain
 from aggregator.model import (
     Claim,
-    Complete,
-    Entry,
     EntryChange,
-    EntryText,
     FailureKind,
     FeedState,
-    FeedStatus,
     Fetched,
     FetchFailure,
     Hold,
-    Identity,
-    Known,
     New,
     NotModified,
     ParsedFeed,
     PollOutcome,
     PollResult,
-    Profile,
-    Revised,
-    Seen,
-    StoredEntry,
     Validators,
-    Withdrawn,
 )
+from aggregator.poll.states import (
+    after_document,
+    after_failure,
+    after_nothing_new,
+    brings_news,
+    doubts_304,
+    hash_of,
+    is_gap,
+    is_same,
+    knows,
+    looks_again,
+    older,
+)
+from aggregator.poll.thinking import Thought, clean, entry_text, think
 from aggregator.store import Links, Recorded, Store
 from aggregator.store.rows import host
 from aggregator.text import masked
 from aggregator.topics import Ruleset
+
+__all__ = [
+    "LEASE", "Poller", "Summary", "Thought", "after_document", "after_failure", "after_nothing_new", "brings_news", "clean",
+    "entry_text", "find_feed", "think",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -81,26 +88,9 @@ WALK_LIMIT = timedelta(minutes=2)
 """After so long the rest of the older pages is left for the next poll."""
 GAP_KEPT = timedelta(days=7)
 """How long an older page that cannot be read is asked for again at each poll."""
-WHOLE_EVERY = timedelta(days=7)
-"""How often a feed that has fallen silent is asked without validators: some servers answer 304 for ever."""
 CANDIDATES = 4
 """How many addresses are tried when a site's feed is looked for."""
-LOOK_AGAIN_EVERY = timedelta(days=1)
-"""How often a site is asked whether it has another feed, while the one that was found there cannot be read."""
-MOVED_TIMES, MOVED_FOR = 2, timedelta(days=1)
-"""A permanent redirect is adopted when seen so often over at least so long."""
 
-_DEAD = frozenset(
-    {
-        FailureKind.DNS,
-        FailureKind.CONNECT,
-        FailureKind.TLS,
-        FailureKind.ADDRESS,
-        FailureKind.REDIRECT,
-        FailureKind.NOT_A_FEED,
-    }
-)
-"""Failures that an address which has been given up comes to have."""
 _PASSING = frozenset(
     {
         FailureKind.DNS,
@@ -112,380 +102,6 @@ _PASSING = frozenset(
     }
 )
 """Failures after which an older page is asked for again."""
-_EVER = datetime.min.replace(tzinfo=UTC)
-
-Lookup = Callable[[int, Sequence[str], Sequence[int]], tuple[Collection[Known], Collection[str]]]
-"""`Store.known`: what is stored of a feed's entries."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thought:
-    """What a document means for a feed.
-
-    Attributes:
-        parsed: the document.
-        identity: what tells the feed's entries apart from now on.
-        changes: one for each of its entries, but for those that retention has removed, and what it takes back.
-        known_since: when the first of its entries that are known came; None: none is known.
-    """
-
-    parsed: ParsedFeed
-    identity: Identity
-    changes: tuple[EntryChange, ...]
-    known_since: datetime | None = None
-
-
-# ------------------------------------------------------------------------------------ thinking
-
-
-def think(
-    document: Fetched,
-    claim: Claim,
-    lookup: Lookup,
-    ruleset: Ruleset,
-    give_way: Callable[[], None] = lambda: None,
-) -> Thought:
-    """Read a document and decide what is new in it; only new and changed entries cost any work.
-
-    Args:
-        document: what was fetched.
-        claim: the feed that it is of.
-        lookup: what is known of its entries.
-        ruleset: of the topics.
-        give_way: called before each piece of work; may wait a moment for what is more urgent.
-
-    Raises:
-        ParseError: it is not a feed.
-    """
-    parsed = parse.parse(document.body, url=document.url, content_type=document.content_type)
-    entries = duplicates.identify(parsed.entries)
-    keys = {key for keyed in entries for key in (keyed.key, keyed.link_key) if key is not None}
-    url_keys = {keyed.url_key for keyed in entries if keyed.url_key is not None}
-    known, removed = lookup(claim.feed_id, tuple(keys), tuple(url_keys))
-    identity, verdicts = duplicates.decide(entries, known, removed, claim.state.identity)
-    fresh = [verdict.keyed for verdict in verdicts if verdict.known is None or verdict.changed]
-    wish = claim.subscription
-    outlet = (
-        duplicates.outlet_of(wish.name or parsed.title, parsed.site_url or document.url) if fresh else None
-    )
-    ready = _ready(fresh, claim, ruleset, outlet, give_way)
-    changes: list[EntryChange] = []
-    for verdict in verdicts:
-        entry = ready.get(verdict.keyed.key)
-        if verdict.known is None:
-            changes += [New(entry)] if entry else []
-        elif entry:
-            changes.append(Revised(verdict.known.entry_id, entry))
-        else:
-            changes.append(Seen(verdict.known.entry_id))
-    if parsed.withdrawn and claim.state.last_changed_at is not None and identity is Identity.GUID:
-        changes += _withdrawn(parsed, claim, lookup, {one.known.entry_id for one in verdicts if one.known})
-    if parsed.complete and not document.delta:
-        changes.append(Complete())
-    if removed:
-        known_since: datetime | None = _EVER
-    else:
-        known_since = min((one.known.first_seen_at for one in verdicts if one.known), default=None)
-    return Thought(parsed, identity, tuple(changes), known_since)
-
-
-def _withdrawn(parsed: ParsedFeed, claim: Claim, lookup: Lookup, shown: Collection[int]) -> list[Withdrawn]:
-    """What of the stored entries a document takes back; none that it shows by another id."""
-    times = dict(parsed.withdrawn)
-    known, _ = lookup(claim.feed_id, tuple(times), ())
-    return [Withdrawn(one.entry_id, times[one.key]) for one in known if one.entry_id not in shown]
-
-
-def _ready(
-    fresh: Sequence[duplicates.Keyed],
-    claim: Claim,
-    ruleset: Ruleset,
-    outlet: str | None,
-    give_way: Callable[[], None],
-) -> dict[str, Entry]:
-    """Entries clean and tagged, by key; one that we cannot read, for a fault of ours, takes no other with it."""
-    try:
-        # Step by step for all, not entry by entry: the tables of each step stay in the processor's cache.
-        language = claim.subscription.language
-        cleaned = [clean(keyed, language, outlet) for keyed in _in_turn(fresh, give_way)]
-        return {entry.key: tagged(entry, claim.state.url, ruleset) for entry in _in_turn(cleaned, give_way)}
-    except Exception:
-        if len(fresh) > 1:
-            return {
-                key: entry
-                for one in fresh
-                for key, entry in _ready([one], claim, ruleset, outlet, give_way).items()
-            }
-        log.exception("an entry of %s is left out: %s", claim.state.url, fresh[0].key)
-        return {}
-
-
-def _in_turn(work: Iterable[T], give_way: Callable[[], None]) -> Iterator[T]:
-    for piece in work:
-        give_way()
-        yield piece
-
-
-def clean(keyed: duplicates.Keyed, language: str | None = None, outlet: str | None = None) -> Entry:
-    """Make an entry safe to keep and show.
-
-    Args:
-        keyed: the entry.
-        language: the operator's word on its feed.
-        outlet: the usual name of whose feed it is.
-    """
-    data = keyed.data
-    summary = text.sanitise(data.summary, data.base_url) if data.summary else ""
-    content = text.sanitise(data.content, data.base_url) if data.content else ""
-    plain = text.plain_text(content or summary)
-    title = data.title or text.excerpt(plain) or data.url or "(untitled)"
-    spoken = text.detect_language(f"{title}\n{plain}", language or data.language)
-    return Entry(
-        key=keyed.key,
-        guid=data.guid,
-        url=data.url,
-        original_url=data.original_url,
-        url_key=keyed.url_key,
-        title=title,
-        author=data.author,
-        summary=summary,
-        content=content,
-        text=plain,
-        language=spoken,
-        published_at=data.published_at,
-        updated_at=data.updated_at,
-        hash=keyed.hash,
-        categories=data.categories,
-        enclosures=data.enclosures,
-        source=data.source,
-        attributions=duplicates.attributions(plain, title, outlet),
-        countries=places.countries(title, duplicates.own_text(plain), spoken),
-    )
-
-
-def tagged(entry: Entry, feed_url: str, ruleset: Ruleset) -> Entry:
-    """The entry with what the topics say of it."""
-    tags, matches = ruleset.match(entry_text(entry, feed_url))
-    return replace(entry, tags=tags, matches=matches) if tags or matches else entry
-
-
-def entry_text(entry: Entry | StoredEntry, feed_url: str) -> EntryText:
-    """What topic rules look at; a summary that only repeats the start of the text is left out."""
-    summary = text.plain_text(entry.summary) if entry.content and entry.summary else ""
-    if text.repeats(summary, entry.text):
-        summary = ""
-    categories = tuple(category.term for category in entry.categories)
-    return EntryText(entry.title, summary, entry.text, categories, entry.language, feed_url)
-
-
-def after_document(
-    state: FeedState,
-    document: Fetched,
-    thought: Thought,
-    body_hash: bytes | None,
-    now: datetime,
-    answered_at: datetime,
-) -> FeedState:
-    """The feed's state after a document was read.
-
-    Args:
-        state: before.
-        document: what came; by a redirect from `state.url`, if that has moved.
-        thought: what it means.
-        body_hash: of its body.
-        now: the beginning of the poll.
-        answered_at: when the document came.
-    """
-    parsed = thought.parsed
-    before = state
-    elsewhere = _leads_elsewhere(before, document, thought)
-    said = before if elsewhere else parsed
-    given = (entry.published_at or entry.updated_at for entry in parsed.entries)
-    dates = [date for date in given if date is not None]
-    profile = cadence.learn(before.profile, dates, now)
-    hub_url, topic_url = websub.discovered(document, parsed) or (None, None)
-    state = _after_answer(state, document, now, answered_at, elsewhere)
-    has_news = _has_news(thought.changes)
-    return replace(
-        state,
-        title=said.title or state.title,
-        site_url=said.site_url or state.site_url,
-        language=said.language or state.language,
-        description=said.description or state.description,
-        icon_url=said.icon_url or state.icon_url,
-        validators=document.validators,
-        identity=thought.identity,
-        # A delta (RFC 3229) names what is new; what it leaves out still stands in the feed.
-        body_hash=before.body_hash if document.delta else body_hash,
-        last_changed_at=(before.last_changed_at or now) if document.delta else now,
-        length=before.length if document.delta else len(parsed.entries),
-        per_day=_rhythm(before, document, thought, dates, profile, now),
-        profile=profile,
-        hint=parsed.hint,
-        skip_hours=parsed.skip_hours,
-        skip_days=parsed.skip_days,
-        silent_since=None if has_news else before.silent_since,
-        outage=timedelta() if has_news else state.outage,
-        hub_url=hub_url,
-        topic_url=topic_url,
-    )
-
-
-def _has_news(changes: Sequence[EntryChange]) -> bool:
-    return any(isinstance(change, New) for change in changes)
-
-
-def _is_same(before: FeedState, thought: Thought, since: datetime | None = None) -> bool:
-    """Whether a document is of the feed that was read before: by its title, or an entry known from before `since`."""
-    return (before.title is not None and thought.parsed.title == before.title) or _knows(thought, since)
-
-
-def _knows(thought: Thought, since: datetime | None) -> bool:
-    """Whether an entry of a document is known, and was so before `since`, if that is given."""
-    return thought.known_since is not None and (since is None or thought.known_since < since)
-
-
-def _leads_elsewhere(before: FeedState, document: Fetched, thought: Thought) -> bool:
-    """Whether a document came by a permanent redirect, and is of another feed than the one that was read before."""
-    if document.moved_to is None or before.last_changed_at is None:
-        return False
-    # What has come by this redirect meanwhile proves nothing.
-    return not _is_same(before, thought, before.moved_since if document.moved_to == before.moved_to else None)
-
-
-def _rhythm(
-    before: FeedState,
-    document: Fetched,
-    thought: Thought,
-    dates: Sequence[datetime],
-    profile: Profile | None,
-    now: datetime,
-) -> float | None:
-    """Entries a day: by the dates of a whole document, else by how many are new since the one before."""
-    per_day = None if document.delta else cadence.rhythm(dates, now, profile)
-    if per_day is None and before.last_success_at is not None:
-        new = sum(isinstance(change, New) for change in thought.changes)
-        return cadence.carried_on(before.per_day, before.length, new, before.last_success_at, now, profile)
-    return per_day
-
-
-def after_nothing_new(
-    state: FeedState, answer: Fetched | NotModified, now: datetime, answered_at: datetime
-) -> FeedState:
-    """The feed's state after a 304, or a document with the bytes of the one before.
-
-    Validators are taken over all the same: servers renew them (RFC 9110 §15.4.5).
-
-    Args:
-        state: before.
-        answer: what came.
-        now: the beginning of the poll.
-        answered_at: when the answer came.
-    """
-    per_day = state.per_day
-    if state.last_polled_at is not None:
-        per_day = cadence.carried_on(per_day, state.length, 0, state.last_polled_at, now, state.profile)
-    elsewhere = state.moved_to == answer.moved_to and not state.moved_times
-    state = _after_answer(state, answer, now, answered_at, elsewhere)
-    return replace(state, validators=answer.validators, per_day=per_day)
-
-
-def _doubts_304(state: FeedState, now: datetime) -> bool:
-    """Whether to ask for the whole document: once a week while the feed is silent beyond its rhythm."""
-    if state.silent_since is None or state.last_polled_at is None:
-        return False
-    return (now - state.silent_since) // WHOLE_EVERY > (
-        state.last_polled_at - state.silent_since
-    ) // WHOLE_EVERY
-
-
-def _looks_again(claim: Claim, failed: PollOutcome, now: datetime) -> bool:
-    """Whether the subscribed address is to be asked again, for the one that was found or moved to fails: once a day.
-
-    Where the server says that there is none, at once; where it may be down for a while, after a day.
-    """
-    before = claim.state
-    if before.url == claim.subscription.url:
-        return False
-    missing = failed.http_status in (404, 410)
-    if before.failing_since is None or before.last_polled_at is None:
-        return missing
-    days = (now - before.failing_since) // LOOK_AGAIN_EVERY
-    return (missing or failed.failure in _DEAD) and days > (
-        before.last_polled_at - before.failing_since
-    ) // LOOK_AGAIN_EVERY
-
-
-def _after_answer(
-    state: FeedState, answer: Fetched | NotModified, now: datetime, answered_at: datetime, elsewhere: bool
-) -> FeedState:
-    fresh_for, moved_to = answer.fresh_for, answer.moved_to
-    if fresh_for is None and isinstance(answer, NotModified):
-        fresh_for = state.fresh_for  # what a 304 does not mention stays as it was (RFC 9111 §3.2, §4.3.4)
-    outage = state.outage
-    if state.failing_since is not None:
-        outage += max(now - state.failing_since, timedelta())
-    state = replace(
-        state,
-        status=FeedStatus.ACTIVE,
-        http_status=answer.http_status,
-        last_error=None,
-        failures=0.0,
-        failing_since=None,
-        last_polled_at=now,
-        last_success_at=now,
-        fresh_for=fresh_for or None,
-        fresh_until=answered_at + fresh_for if fresh_for else None,
-        outage=outage,
-    )
-    if moved_to is None or moved_to == state.url:
-        if not (state.moved_to or state.moved_since or state.moved_times):
-            return state
-        return replace(state, moved_to=None, moved_since=None, moved_times=0)
-    since, times = now, 0
-    if moved_to == state.moved_to and state.moved_since is not None:
-        since, times = state.moved_since, state.moved_times
-    if not elsewhere:
-        times += 1
-        if times >= MOVED_TIMES and now - since >= MOVED_FOR:
-            log.info("%s has moved to %s for good", state.url, moved_to)
-            return replace(state, url=moved_to, moved_to=None, moved_since=None, moved_times=0)
-    return replace(state, moved_to=moved_to, moved_since=since, moved_times=times)
-
-
-def _is_gap(state: FeedState, document: Fetched, thought: Thought) -> bool:
-    """Whether entries may have been missed between what is stored and a document: not one of its entries is known."""
-    return (
-        state.last_changed_at is not None
-        and bool(thought.parsed.entries)
-        and thought.known_since is None
-        and not document.delta
-        and not _leads_elsewhere(state, document, thought)
-    )
-
-
-def after_failure(state: FeedState, failure: FetchFailure, now: datetime) -> FeedState:
-    """The feed's state after a failed poll; nothing that was known is forgotten."""
-    return replace(
-        state,
-        status=FeedStatus.GONE if failure.kind is FailureKind.GONE else FeedStatus.FAILING,
-        http_status=failure.http_status,
-        last_error=failure.message,
-        failures=state.failures + cadence.WEIGHTS[failure.kind],
-        failing_since=state.failing_since or now,
-        last_polled_at=now,
-    )
-
-
-def _older(parsed: ParsedFeed) -> str | None:
-    return parsed.next_url or parsed.previous_archive_url
-
-
-def _hash(body: bytes) -> bytes:
-    return blake2b(body, digest_size=16).digest()
-
-
-# --------------------------------------------------------------------------------- conducting
 
 
 @dataclass(frozen=True, slots=True)
@@ -828,7 +444,7 @@ class Poller:
     async def _attempt(self, claim: Claim, started_at: datetime) -> PollOutcome:
         before = claim.state
         outcome = await self._ask(claim, before, started_at, discover=before.last_changed_at is None)
-        if outcome.result is PollResult.FAILED and _looks_again(claim, outcome, started_at):
+        if outcome.result is PollResult.FAILED and looks_again(claim, outcome, started_at):
             home = replace(
                 before,
                 url=claim.subscription.url,
@@ -854,12 +470,12 @@ class Poller:
             discover: look for the feed behind what is none. Not where a feed has been read: what stands in its
                 place may be gone tomorrow, and leads to another feed more often than to this one.
         """
-        validators = Validators() if _doubts_304(state, started_at) else state.validators
+        validators = Validators() if doubts_304(state, started_at) else state.validators
         answer = await self._fetcher.fetch(state.url, validators)
         answered_at = self._clock()
         if isinstance(answer, FetchFailure):
             return self._failed(claim, answer, started_at)
-        body_hash = None if isinstance(answer, NotModified) else _hash(answer.body)
+        body_hash = None if isinstance(answer, NotModified) else hash_of(answer.body)
         if isinstance(answer, NotModified) or body_hash == state.body_hash:
             walk = await self._walk_back(claim, state, started_at)
             result = PollResult.NOT_MODIFIED if body_hash is None else PollResult.UNCHANGED
@@ -892,11 +508,11 @@ class Poller:
                 thought = await self._think(document, claim)
             except ParseError:
                 continue
-            if state.last_changed_at is not None and not _is_same(state, thought):
+            if state.last_changed_at is not None and not is_same(state, thought):
                 log.info("%s is another feed than that of %s", url, claim.subscription.url)
                 continue
             log.info("the feed of %s is %s", claim.subscription.url, url)
-            state, body_hash = replace(state, url=url, discovered=True), _hash(document.body)
+            state, body_hash = replace(state, url=url, discovered=True), hash_of(document.body)
             return await self._read(claim, state, document, body_hash, thought, started_at, answered_at)
         return self._failed(claim, failure, started_at)
 
@@ -941,8 +557,8 @@ class Poller:
         changes: dict[str, New] = {}
         if document is not None and thought is not None:
             changes = {change.entry.key: change for change in thought.changes if isinstance(change, New)}
-            if _is_gap(state, document, thought):
-                url = _older(thought.parsed) or url
+            if is_gap(state, document, thought):
+                url = older(thought.parsed) or url
         if url is None:
             return Walk() if state.gap_url else None
         listed, seen, failure = len(changes), set[str](), None
@@ -960,8 +576,8 @@ class Poller:
             for change in found.changes:
                 if isinstance(change, New):
                     changes.setdefault(change.entry.key, change)
-            met = _knows(found, since)
-            url = None if met else _older(found.parsed)
+            met = knows(found, since)
+            url = None if met else older(found.parsed)
         else:
             url = None
         return Walk(tuple(changes.values())[listed:], url, (since or started_at) if url else None, failure)
@@ -1043,7 +659,7 @@ class Poller:
             seconds=(now - started_at).total_seconds(),
             http_status=http_status,
             changes=changes,
-            events=health.crossed(claim.state, state, news=_has_news(changes)),
+            events=health.crossed(claim.state, state, news=brings_news(changes)),
             hold=hold,
         )
 
