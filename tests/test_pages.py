@@ -36,7 +36,7 @@ from aggregator.model import (
 from aggregator.output import MADE
 from aggregator.store import Store, open_store
 from aggregator.text import plain_text, sanitise
-from aggregator.web import Site, make_app
+from aggregator.web import make_app
 from aggregator.web.live import MOST
 from aggregator.web.pages import chart
 from aggregator.web.pages.cards import age, card, excerpt, marked, marked_html, shortened, story_card, tie
@@ -81,7 +81,7 @@ Plain = Callable[..., Client]
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[Shelf, Client]]:
     shelf = Shelf()
-    with serving(make_app(cast("Site", shelf))) as client:
+    with serving(make_app(cast("Aggregator", shelf))) as client:
         yield shelf, client
 
 
@@ -778,7 +778,7 @@ def test_open_pages_are_told_of_changes(client: Client, site: Aggregator) -> Non
 def test_connections_that_wait_are_bounded_and_end_with_the_server() -> None:
     stopping: list[bool] = []
     shelf = Shelf()
-    with serving(make_app(cast("Site", shelf), stopping=lambda: bool(stopping))) as client:
+    with serving(make_app(cast("Aggregator", shelf), stopping=lambda: bool(stopping))) as client:
         listeners = [Listener(client) for _ in range(MOST)]
         try:
             assert {listener.event() for listener in listeners} == {str(shelf.version())}

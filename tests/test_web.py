@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from aggregator.app import Belonging
+from aggregator.app import Aggregator, Belonging
 from aggregator.errors import ConfigError, StoreError, UnknownError
 from aggregator.model import (
     Attribution,
@@ -37,7 +37,7 @@ from aggregator.model import (
 )
 from aggregator.publish import Channel, Format, Rendered, render
 from aggregator.store import Share
-from aggregator.web import Site, check_bind, hosts_of, make_app
+from aggregator.web import check_bind, hosts_of, make_app
 from aggregator.web.auth import Guesses
 from tests.client import BROWSER, Client, basic, serving
 
@@ -121,7 +121,7 @@ class Shelf:
     def output_names(self) -> tuple[OutputFeed, ...]:
         return self.outputs
 
-    def cached(self, name: str, format: Format) -> Rendered | None:  # noqa: A002 – as in Site
+    def cached(self, name: str, format: Format) -> Rendered | None:  # noqa: A002 – as there
         return self.rendered(name, format) if name == "all" else None
 
     def rendered(self, name: str, format: Format) -> Rendered:  # noqa: A002
@@ -234,7 +234,7 @@ def shelf() -> Shelf:
 
 @pytest.fixture(scope="module")
 def client(shelf: Shelf) -> Iterator[Client]:
-    with serving(make_app(cast("Site", shelf))) as client:
+    with serving(make_app(cast("Aggregator", shelf))) as client:
         yield client
 
 
@@ -422,7 +422,9 @@ ROUTES += ["/api/topics", "/api/nothing", "/openapi.json"]
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Client]:
     numbers = (b"aggregator_lag_seconds 0.0\n", "text/plain; version=0.0.4; charset=utf-8")
-    app = make_app(cast("Site", Shelf()), hosts=hosts_of("127.0.0.1"), token=TOKEN, metrics=lambda: numbers)
+    app = make_app(
+        cast("Aggregator", Shelf()), hosts=hosts_of("127.0.0.1"), token=TOKEN, metrics=lambda: numbers
+    )
     with serving(app) as client:
         yield client
 
@@ -475,7 +477,7 @@ def test_a_wrong_token_waits_for_its_answer(guarded: Client) -> None:
     ],
 )
 def test_to_which_hosts_it_answers(bound: str, host: str, status: int) -> None:
-    with serving(make_app(cast("Site", Shelf()), hosts=hosts_of(bound))) as client:
+    with serving(make_app(cast("Aggregator", Shelf()), hosts=hosts_of(bound))) as client:
         assert client("/healthz", Host=host).status == status
 
 

@@ -7,7 +7,6 @@ changes something is listed in one place, behind one guard. Nothing from a reque
     auth      who may enter, and the guard before every change
     safety    headers, and foreign HTML made fit to show
     feeds     output feeds;   pages    for people;   api    for programs
-    site      what all of them ask of the program around them
 """
 
 import json
@@ -20,11 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from aggregator.app import Aggregator
 from aggregator.errors import AggregatorError, ConfigError, Problem, QueryError, UnknownError
 from aggregator.push import Push
-from aggregator.web.site import Site
 
-__all__ = ["Site", "check_bind", "hosts_of", "make_app"]
+__all__ = ["check_bind", "hosts_of", "make_app"]
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ def hosts_of(host: str, public_url: str | None = None) -> frozenset[str]:
 
 
 def make_app(
-    site: Site,
+    site: Aggregator,
     *,
     hosts: frozenset[str] = _LOOPBACK,
     token: str | None = None,

@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from aggregator.app import Aggregator
 from aggregator.errors import QueryError, UnknownError
 from aggregator.model import OutputFeed
 from aggregator.publish import CODINGS, EVERYTHING, Format, Rendered, narrowed, read_cursor
-from aggregator.web.site import Site
 
 Headers = list[tuple[bytes, bytes]]
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class Feeds:
 
     def __init__(
         self,
-        site: Site,
+        site: Aggregator,
         page: Callable[[Scope, OutputFeed], Awaitable[ASGIApp]],
         error: Callable[..., ASGIApp],
         *,

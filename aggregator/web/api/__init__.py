@@ -26,12 +26,12 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
+from aggregator.app import Aggregator
 from aggregator.errors import QueryError, UnknownError
 from aggregator.web.api.answers import Invalid, Problem
 from aggregator.web.api.operations import LARGEST, OPERATIONS, SQL, Operation, described
 from aggregator.web.api.questions import Query, understood
 from aggregator.web.feeds import coded, header, not_modified
-from aggregator.web.site import Site
 
 LONGEST_PATH = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,7 +40,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Api:
     """Everything below `/api/`, and `/openapi.json`: a bare ASGI application."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Aggregator) -> None:
         self._site = site
         operations = (*OPERATIONS, SQL) if site.settings.web.sql else OPERATIONS
         self._routes = [(compile_path(operation.path), operation) for operation in operations]

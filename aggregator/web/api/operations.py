@@ -8,6 +8,7 @@ from datetime import date
 from http import HTTPStatus
 from typing import Any
 
+from aggregator.app import Aggregator
 from aggregator.errors import UnknownError
 from aggregator.model import FeedReport
 from aggregator.web.api.answers import (
@@ -42,7 +43,6 @@ from aggregator.web.api.questions import (
     Selected,
 )
 from aggregator.web.auth import RefusedError
-from aggregator.web.site import Site
 
 ASKED_AT_ONCE = 2
 """So many questions in SQL are answered at once: each may take a core for as long as it may take."""
@@ -50,7 +50,7 @@ LARGEST = 2**63 - 1
 """The largest id there can be."""
 _asking = threading.BoundedSemaphore(ASKED_AT_ONCE)
 
-Run = Callable[[Site, Mapping[str, Any], Any], tuple[Answer, str | None]]
+Run = Callable[[Aggregator, Mapping[str, Any], Any], tuple[Answer, str | None]]
 """Finds an answer: from the parameters in the path and the query; and the cursor of the next page."""
 
 
@@ -70,33 +70,33 @@ def _page(items: Iterable[Answer], following: str | None = None) -> tuple[Answer
     return Page(items=tuple(items), next=None), following
 
 
-def _entries(site: Site, _: Mapping[str, Any], query: Selected) -> tuple[Answer, str | None]:
+def _entries(site: Aggregator, _: Mapping[str, Any], query: Selected) -> tuple[Answer, str | None]:
     found, following = site.select(
         query.selection(), since=query.since, before=query.cursor, limit=query.limit
     )
     return _page(map(Entry.of, found), following)
 
 
-def _entry(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
+def _entry(site: Aggregator, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
     return WholeEntry.of(site.entry(at["id"])), None
 
 
-def _revisions(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, str | None]:
+def _revisions(site: Aggregator, at: Mapping[str, Any], _: Query) -> tuple[Answer, str | None]:
     versions = site.revisions(at["id"])
     later: tuple[Version, ...] = (*versions[1:], site.entry(at["id"]))
     return _page(Revision.of(before, after) for before, after in zip(versions, later, strict=False))
 
 
-def _stories(site: Site, _: Mapping[str, Any], query: Conditioned) -> tuple[Answer, str | None]:
+def _stories(site: Aggregator, _: Mapping[str, Any], query: Conditioned) -> tuple[Answer, str | None]:
     found, following = site.stories(query.selection(), before=query.cursor, limit=query.limit)
     return _page(map(Story.of, found), following)
 
 
-def _story(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
+def _story(site: Aggregator, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
     return Story.of(site.story(at["id"])), None
 
 
-def _article(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
+def _article(site: Aggregator, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
     entries = site.article(at["id"])
     article = Article(
         id=at["id"],
@@ -109,7 +109,7 @@ def _article(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]
     return article, None
 
 
-def _search(site: Site, _: Mapping[str, Any], query: Searched) -> tuple[Answer, str | None]:
+def _search(site: Aggregator, _: Mapping[str, Any], query: Searched) -> tuple[Answer, str | None]:
     feeds = () if query.feed is None else (query.feed,)
     hits = site.search(
         query.q,
@@ -129,28 +129,28 @@ def _search(site: Site, _: Mapping[str, Any], query: Searched) -> tuple[Answer, 
     return Findings(items=items, next=None, note=site.advice(query.q)), None
 
 
-def _topics(site: Site, _: Mapping[str, Any], __: Query) -> tuple[Answer, str | None]:
+def _topics(site: Aggregator, _: Mapping[str, Any], __: Query) -> tuple[Answer, str | None]:
     return _page(Topic(slug=slug, title=title) for slug, title in site.topic_titles().items())
 
 
-def _daily(site: Site, at: Mapping[str, Any], query: Daily) -> tuple[Answer, str | None]:
+def _daily(site: Aggregator, at: Mapping[str, Any], query: Daily) -> tuple[Answer, str | None]:
     since = date.min if query.since is None else query.since.date()
     days = site.daily(at["slug"], language=query.language, since=since)
     return _page(like(Day, day) for day in days)
 
 
-def _feeds(site: Site, _: Mapping[str, Any], query: Feeds) -> tuple[Answer, str | None]:
+def _feeds(site: Aggregator, _: Mapping[str, Any], query: Feeds) -> tuple[Answer, str | None]:
     after = int(query.cursor or 0)
     rest = [report for report in site.feeds() if report.id > after]
     page = rest[: query.limit]
     return _page(map(Feed.of, page), str(page[-1].id) if len(rest) > len(page) else None)
 
 
-def _feed(site: Site, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
+def _feed(site: Aggregator, at: Mapping[str, Any], _: Query) -> tuple[Answer, None]:
     return Feed.of(_report(site, at["id"])), None
 
 
-def _polls(site: Site, at: Mapping[str, Any], query: Polls) -> tuple[Answer, str | None]:
+def _polls(site: Aggregator, at: Mapping[str, Any], query: Polls) -> tuple[Answer, str | None]:
     _report(site, at["id"])
     found = site.polls(at["id"], before=query.cursor, limit=query.limit + 1)
     shown = found[: query.limit]
@@ -158,14 +158,14 @@ def _polls(site: Site, at: Mapping[str, Any], query: Polls) -> tuple[Answer, str
     return _page(polls, shown[-1]["started_at"] if len(found) > len(shown) else None)
 
 
-def _report(site: Site, feed_id: int) -> FeedReport:
+def _report(site: Aggregator, feed_id: int) -> FeedReport:
     report = next((report for report in site.feeds() if report.id == feed_id), None)
     if report is None:
         raise UnknownError(f"there is no feed {feed_id}; /api/feeds lists them")
     return report
 
 
-def _sql(site: Site, _: Mapping[str, Any], query: Questioned) -> tuple[Answer, None]:
+def _sql(site: Aggregator, _: Mapping[str, Any], query: Questioned) -> tuple[Answer, None]:
     if not _asking.acquire(blocking=False):
         raise RefusedError(
             HTTPStatus.SERVICE_UNAVAILABLE,

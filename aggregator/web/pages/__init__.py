@@ -21,6 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
+from aggregator.app import Aggregator
 from aggregator.model import OutputFeed
 from aggregator.output import MADE
 from aggregator.publish import EVERYTHING, Format, Rendered, query_of, title_of
@@ -32,7 +33,6 @@ from aggregator.web.pages.search import Search
 from aggregator.web.pages.sources import Sources
 from aggregator.web.pages.stories import Stories
 from aggregator.web.pages.trend import Trend
-from aggregator.web.site import Site
 
 SHOWN = 30
 """Entries on the page of an output feed."""
@@ -43,7 +43,7 @@ NEAR = 10
 class Pages:
     """Answers for people."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Aggregator) -> None:
         self._site = site
         self._frame = Frame(site)
         self._stories, self._sources = Stories(self._frame), Sources(self._frame)

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
+from aggregator.app import Aggregator
 from aggregator.errors import UnknownError
 from aggregator.model import OutputFeed, Selection, Settings
 from aggregator.output import MADE
@@ -25,7 +26,6 @@ from aggregator.publish import EVERYTHING, Format, query_of, title_of
 from aggregator.web.feeds import coded, header, not_modified
 from aggregator.web.pages.cards import age, host_of, span
 from aggregator.web.safety import shown
-from aggregator.web.site import Site
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STEP = timedelta(minutes=5)
@@ -40,7 +40,7 @@ class Frame:
         site: what they show.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Aggregator) -> None:
         self.site = site
         self._salted: tuple[Settings | None, bytes] = (None, b"")
         self._templates = Environment(
