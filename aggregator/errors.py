@@ -1,4 +1,4 @@
-"""Every exception this program raises on purpose, in one tree.
+"""Every exception that a user may come to read, in one tree; what a room raises and catches itself stays there.
 
     AggregatorError
     ├── ConfigError      feeds.yaml or a topic file cannot be used; carries every Problem found

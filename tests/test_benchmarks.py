@@ -226,8 +226,8 @@ def test_verdicts_compare_cpu_with_the_targets() -> None:
     ]  # fmt: skip
 
     assert list(refresh.verdicts(figures)) == [
-        "cold: 1/10.0 of reader's CPU (at most 1/8: met)",
-        "warm: 1/3.0 of reader's CPU (at most 1/4: MISSED)",
+        "cold: 1/10.0 of reader's CPU (at most 1/10: met)",
+        "warm: 1/3.0 of reader's CPU (at most 1/5: MISSED)",
     ]
 
 

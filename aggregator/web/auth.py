@@ -82,6 +82,9 @@ class Visitor:
     session: str | None = None
 
 
+_ANYBODY = Visitor(may_change=True)
+
+
 def hashed(password: str) -> str:
     """A password's argon2id hash, with the costs that OWASP recommends for small servers (19 MiB, two passes)."""
     return _hasher().hash(password)
@@ -169,6 +172,7 @@ class Access:
         self._https = https
         self._clock = clock
         self._key = secrets.token_bytes(32)
+        self._form_token = lru_cache(maxsize=256)(self._token_of)
         self._right = b""  # of the password that was right; to compare with it costs nothing
         self._sessions: dict[str, float] = {}
         self._guesses = Guesses()
@@ -189,7 +193,7 @@ class Access:
             RefusedError: too many wrong ones (429).
         """
         if self.is_open:
-            return Visitor(may_change=True)
+            return _ANYBODY
         for session in cookies(scope, COOKIE):
             if self._sessions.get(session, 0.0) > self._clock():
                 return Visitor(may_change=True, session=session)
@@ -275,7 +279,9 @@ class Access:
 
     def form_token(self, visitor: Visitor | None) -> str:
         """What the field `csrf` of a visitor's forms must say; nobody's (None) is that of the login page."""
-        holder = "nobody" if visitor is None else f"visitor {visitor.session or ''}"
+        return self._form_token("nobody" if visitor is None else f"visitor {visitor.session or ''}")
+
+    def _token_of(self, holder: str) -> str:
         return blake2b(holder.encode(), key=self._key, digest_size=16).hexdigest()
 
     def guarded(self, change: Change) -> Callable[[Request], Awaitable[Response]]:
@@ -369,6 +375,7 @@ def _check_site(scope: Scope) -> None:
         raise RefusedError(HTTPStatus.FORBIDDEN, "Not from this page", "Another site has sent this request.")
 
 
+@lru_cache(maxsize=256)
 @lru_cache(maxsize=256)
 def host_name(host: str) -> str:
     """The name in a `Host` header: lower-case, without port, brackets or a final dot; empty where it is none."""
