@@ -551,6 +551,18 @@ def test_new_feeds_are_due_at_once_and_claimed_once(store: Store) -> None:
     assert claim_all(store) == ()
 
 
+@pytest.mark.parametrize("window", [1, 3, 1000])
+def test_what_is_claimed_of_many_is_of_all_hosts_and_no_less(
+    store: Store, monkeypatch: pytest.MonkeyPatch, window: int
+) -> None:
+    monkeypatch.setattr("aggregator.store.polls.WINDOW", window)
+    follow(store, *(f"https://busy.example/{number}" for number in range(6)), FEED, OTHER)
+    claims = store.claim(NOW, due_by=NOW, limit=5, per_host=3, lease=HOUR)
+    hosts = [claim.state.url.split("/")[2] for claim in claims]
+    assert sorted(hosts) == ["a.example", "b.example", *["busy.example"] * 3]
+    assert store.claim(NOW, due_by=NOW, limit=5, per_host=3, lease=HOUR) == ()
+
+
 def test_a_feed_that_waits_for_its_hosts_other_feeds_is_not_late(store: Store) -> None:
     neighbour = "https://a.example/other"
     polled(store, url=FEED)

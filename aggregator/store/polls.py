@@ -1,7 +1,8 @@
 """Which feeds are due, and who holds them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aggregator.model import (
     Claim,
@@ -20,6 +21,10 @@ HELD_UNTIL = f"""max(
 
 OWN_MACHINE = "(host GLOB '127.*' OR host GLOB 'localhost*' OR host GLOB '[[]::1]*')"
 """SQL that is true for feeds of a server on this machine, which need not be spared."""
+
+WINDOW = 1_000
+"""Where more are due, one of each host is taken first among so many that have waited longest: nearly always that is all
+that is wanted, and a claim costs the same however many are due."""
 
 CLOCK_SLACK = timedelta(hours=1)
 """A claim or poll further in the future than this was made before the clock was put back."""
@@ -61,40 +66,54 @@ class Polls(Database):
             "now": stamp(now),
             "claimed_at": _to_the_millisecond(now),
             "due_by": stamp(due_by),
-            "limit": limit,
             "per_host": per_host,
         }
-        spaced = "1"
         if spacing:
             values["rested"] = _to_the_millisecond(now - spacing)
             wanted += f""" AND ({OWN_MACHINE} OR NOT EXISTS (
                 SELECT 1 FROM feeds other WHERE other.host = feeds.host AND other.claimed_at > :rested))"""
-            spaced = f"(rank = 1 OR {OWN_MACHINE})"  # one of a host now, the next at its distance
+        one_of_a_host = f"(rank = 1 OR {OWN_MACHINE})"
+        # With spacing, one of a host now, the next at its distance.
+        passes = [(-1, one_of_a_host if spacing else "1")]
         with self._read() as db:  # a tick that finds nothing due takes no write lock
             if db.execute(f"SELECT 1 FROM feeds WHERE {wanted} LIMIT 1", values).fetchone() is None:
                 return ()
         with self._write() as db:
-            db.execute(
-                f"""UPDATE feeds SET next_poll_at = {HELD_UNTIL}
-                     WHERE EXISTS (SELECT 1 FROM holds WHERE until > :now)
-                       AND status != 'paused' AND next_poll_at <= :due_by AND {HELD_UNTIL} > :now""",
-                values,
-            )
-            found = db.execute(
-                f"""WITH
-                    -- Without the keyword it would be counted again for every row.
-                    held AS MATERIALIZED (
-                        SELECT host AS holder, count(*) AS number FROM feeds WHERE leased_until > :now GROUP BY host),
-                    free AS (
-                        SELECT id, host, next_poll_at, coalesce(number, 0) AS held,
-                               row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id) AS rank
-                          FROM feeds LEFT JOIN held ON holder = host WHERE {wanted})
-                    UPDATE feeds SET fence = fence + 1, leased_until = :until, claimed_at = :claimed_at
-                     WHERE id IN (SELECT id FROM free WHERE rank + held <= :per_host AND {spaced}
-                                   ORDER BY rank + held, next_poll_at, id LIMIT :limit)
-                 RETURNING *""",
-                {**values, "until": stamp(now + lease)},
-            ).fetchall()
+            if db.execute("SELECT 1 FROM holds WHERE until > ? LIMIT 1", (stamp(now),)).fetchone():
+                db.execute(
+                    f"""UPDATE feeds SET next_poll_at = {HELD_UNTIL}
+                         WHERE status != 'paused' AND next_poll_at <= :due_by AND {HELD_UNTIL} > :now""",
+                    values,
+                )
+            if db.execute(
+                "SELECT 1 FROM feeds WHERE status != 'paused' AND next_poll_at <= ? LIMIT 1 OFFSET ?",
+                (stamp(due_by), WINDOW),
+            ).fetchone():
+                passes.insert(0, (WINDOW, one_of_a_host))
+            found: list[Mapping[str, Any]] = []
+            for window, chosen in passes:
+                found += db.execute(
+                    f"""WITH
+                        -- Without the keyword it would be counted again for every row; and by itself SQLite
+                        -- would walk through all feeds in the order of their hosts.
+                        held AS MATERIALIZED (
+                            SELECT host AS holder, count(*) AS number FROM feeds INDEXED BY feeds_leased
+                             WHERE leased_until > :now GROUP BY host),
+                        waiting AS (
+                            SELECT id, host, next_poll_at FROM feeds WHERE {wanted}
+                             ORDER BY next_poll_at, id LIMIT :window),
+                        free AS (
+                            SELECT id, host, next_poll_at, coalesce(number, 0) AS held,
+                                   row_number() OVER (PARTITION BY host ORDER BY next_poll_at, id) AS rank
+                              FROM waiting LEFT JOIN held ON holder = host)
+                        UPDATE feeds SET fence = fence + 1, leased_until = :until, claimed_at = :claimed_at
+                         WHERE id IN (SELECT id FROM free WHERE rank + held <= :per_host AND {chosen}
+                                       ORDER BY rank + held, next_poll_at, id LIMIT :limit)
+                     RETURNING *""",
+                    {**values, "until": stamp(now + lease), "window": window, "limit": limit - len(found)},
+                ).fetchall()
+                if len(found) == limit:
+                    break
         return tuple(Claim(row["id"], row["fence"], rows.subscription(row), rows.state(row)) for row in found)
 
     def take_turn(self, claim: Claim, host: str, now: datetime, spacing: timedelta) -> bool:
