@@ -28,7 +28,7 @@ from aggregator.text import plain_text
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-COPIES, TELLINGS = 24, 10
+COPIES, TELLINGS = 12, 10
 """With how many others an entry is compared, at most: for its article, and for its story."""
 PAGE = 100
 """Entries that are looked at together: more need more memory, and save hardly any work."""
