@@ -387,6 +387,24 @@ def test_what_is_taken_back_is_looked_up_only_where_it_may_be_stored(
     assert keys == (["a", "b"] if asked else [])
 
 
+async def pass_in_real_time(newsroom: Newsroom, spacing: timedelta) -> None:
+    """One pass by the machine's own clock, for what waits in it."""
+    async with (
+        asyncio.timeout(10),
+        Fetcher(LOOPBACK, user_agent="test") as fetcher,
+        Poller(
+            newsroom.store,
+            fetcher,
+            no_topics,
+            concurrency=4,
+            per_host=2,
+            spacing=spacing,
+            clock=lambda: datetime.now(UTC),
+        ) as poller,
+    ):
+        await poller.run()
+
+
 def test_a_pass_waits_for_a_host_to_rest_and_leaves_none_of_its_feeds_out(
     newsroom: Newsroom, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,23 +414,7 @@ def test_a_pass_waits_for_a_host_to_rest_and_leaves_none_of_its_feeds_out(
     for path in ("/1", "/2"):
         server.add(path, rss(item(1)))
 
-    async def run() -> None:
-        async with (
-            asyncio.timeout(10),
-            Fetcher(LOOPBACK, user_agent="test") as fetcher,
-            Poller(
-                newsroom.store,
-                fetcher,
-                no_topics,
-                concurrency=4,
-                per_host=2,
-                spacing=timedelta(seconds=1),
-                clock=lambda: datetime.now(UTC),
-            ) as poller,
-        ):
-            await poller.run()
-
-    asyncio.run(run())
+    asyncio.run(pass_in_real_time(newsroom, timedelta(seconds=1)))
     assert sorted(request.path for request in server.requests) == ["/1", "/2"]
 
 
@@ -611,26 +613,9 @@ def test_a_host_rests_between_older_pages(
 
     for page in ("/p1", "/p2", "/p3"):
         server._answers[page] = noted(server._answers[page])
-    spacing = timedelta(seconds=0.3)
 
-    async def run() -> None:
-        async with (
-            asyncio.timeout(10),
-            Fetcher(LOOPBACK, user_agent="test") as fetcher,
-            Poller(
-                newsroom.store,
-                fetcher,
-                no_topics,
-                concurrency=4,
-                per_host=2,
-                spacing=spacing,
-                clock=lambda: datetime.now(UTC),
-            ) as poller,
-        ):
-            newsroom.store.make_due(datetime.now(UTC))
-            await poller.run()
-
-    asyncio.run(run())
+    newsroom.store.make_due(datetime.now(UTC))
+    asyncio.run(pass_in_real_time(newsroom, timedelta(seconds=0.3)))
     assert len(came) == 3
     assert min(after - before for before, after in pairwise(came)) > 0.25
 

@@ -264,7 +264,7 @@ class Poller:
 
     @property
     def _room(self) -> int:
-        """How many polls may begin now; none until half have ended, for each claim looks through all that is due."""
+        """How many polls may begin now; none until half have ended, for a claim costs as much for one as for many."""
         room = self._capacity - len(self._tasks)
         return room if room >= self._capacity // 2 else 0
 

@@ -98,6 +98,7 @@ def after_document(
 
 
 def brings_news(changes: Sequence[EntryChange]) -> bool:
+    """Whether there is a new entry among what has changed."""
     return any(isinstance(change, New) for change in changes)
 
 
@@ -244,8 +245,10 @@ def after_failure(state: FeedState, failure: FetchFailure, now: datetime) -> Fee
 
 
 def older(parsed: ParsedFeed) -> str | None:
+    """The page with the entries before those of a document (RFC 5005 §3 and §4)."""
     return parsed.next_url or parsed.previous_archive_url
 
 
 def hash_of(body: bytes) -> bytes:
+    """By which a body is known again."""
     return blake2b(body, digest_size=16).digest()

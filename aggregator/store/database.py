@@ -301,24 +301,25 @@ def is_store(path: Path) -> bool:
     """Whether a file is a database of ours, or an empty file; it is only looked at, and nothing beside it is made."""
     if not path.is_file():
         return False
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-            objects, ours = db.execute(
-                "SELECT count(*), count(*) FILTER (WHERE name = 'entries_fts') FROM sqlite_schema"
-            ).fetchone()
-    except sqlite3.Error:
-        return False
-    return bool(ours or not objects)
+    counts = "SELECT count(*), count(*) FILTER (WHERE name = 'entries_fts') FROM sqlite_schema"
+    found = _looked_up(path, "mode=ro&immutable=1", counts)
+    return found is not None and bool(found[1] or not found[0])
 
 
 def is_outdated(path: Path) -> bool:
     """Whether a database is of an earlier schema, to which opening it would put an end; it is only looked at."""
+    found = _looked_up(path, "mode=ro", "PRAGMA user_version")
+    return found is not None and 0 < found[0] < schema.VERSION
+
+
+def _looked_up(path: Path, how: str, statement: str) -> tuple[int, ...] | None:
+    """What a file says without being changed; None: it is no database, or cannot be read."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as db:
+            found: tuple[int, ...] = db.execute(statement).fetchone()
+            return found
     except sqlite3.Error:
-        return False
-    return 0 < version < schema.VERSION
+        return None
 
 
 def _make_private(path: Path) -> None:
